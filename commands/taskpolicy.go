@@ -1,0 +1,115 @@
+package commands
+
+import (
+	"context"
+	"strconv"
+
+	"moromi/events"
+	"moromi/internal/fault"
+)
+
+// taskParams names the positional parameters of the tasks that policies and the scheduler look into (koji.tasks.LEGACY_SIGNATURES).
+var taskParams = map[string][]string{
+	"build":            {"src", "target", "opts"},
+	"chainbuild":       {"srcs", "target", "opts"},
+	"buildSRPMFromSCM": {"url", "build_tag", "opts"},
+	"rebuildSRPM":      {"srpm", "build_tag", "opts"},
+	"buildArch":        {"pkg", "root", "arch", "keep_srpm", "opts"},
+	"newRepo":          {"tag", "event", "src", "debuginfo", "separate_src", "opts"},
+	"distRepo":         {"tag", "repo_id", "keys", "task_opts"},
+	"waitrepo":         {"tag", "newer_than", "nvrs", "min_event"},
+	"wrapperRPM":       {"spec_url", "build_target", "build", "task", "opts"},
+	"maven":            {"url", "target", "opts"},
+	"buildMaven":       {"url", "build_tag", "opts"},
+	"winbuild":         {"name", "source_url", "target", "opts"},
+	"image":            {"name", "version", "arches", "target", "inst_tree", "opts"},
+}
+
+// namedParams gives a task's parameters by name, nil for a method that is not known.
+func namedParams(method string, params []any) map[string]any {
+	names := taskParams[method]
+	if names == nil {
+		return nil
+	}
+	out := map[string]any{}
+	for i, v := range params {
+		if kw, ok := v.(map[string]any); ok && i == len(params)-1 && (kw["__starstar"] == true || kw["__method__"] != nil) {
+			for k, v := range kw {
+				out[k] = v
+			}
+			break
+		}
+		if i < len(names) {
+			out[names[i]] = v
+		}
+	}
+	return out
+}
+
+// addTaskPolicyData adds what rules may ask of a task's parameters: source, target, tag, build_tag, scratch.
+func (s *Service) addTaskPolicyData(ctx context.Context, data map[string]any, method string, params []any) {
+	p := namedParams(method, params)
+	if p == nil {
+		return
+	}
+	for _, k := range []string{"src", "spec_url", "url"} {
+		if v, ok := p[k].(string); ok && method != "newRepo" {
+			data["source"] = v
+			break
+		}
+	}
+	for _, k := range []string{"target", "build_target"} {
+		if t, ok := p[k].(map[string]any); ok {
+			data["target"] = t["name"]
+		} else if t, ok := p[k].(string); ok {
+			data["target"] = t
+		}
+	}
+	for from, to := range map[string]string{"tag": "tag", "build_tag": "build_tag"} {
+		if v, ok := p[from]; ok {
+			if n := s.tagName(ctx, v); n != "" {
+				data[to] = n
+			}
+		}
+	}
+	if opts, ok := p["opts"].(map[string]any); ok {
+		data["scratch"] = opts["scratch"] == true
+	}
+}
+
+// tagName gives the name of a tag given as clients do, "" if there is none.
+func (s *Service) tagName(ctx context.Context, tag any) string {
+	switch v := tag.(type) {
+	case string:
+		return v
+	case map[string]any:
+		n, _ := v["name"].(string)
+		return n
+	case int64:
+		var n string
+		if err := s.DB.QueryRow(ctx, `select name from tag where id = $1`, v).Scan(&n); err == nil {
+			return n
+		}
+	}
+	return ""
+}
+
+// applyPriority does what the priority policy says: stay, set N, adjust N.
+func applyPriority(ev *events.TaskCreated, words []string) error {
+	if len(words) == 0 || words[0] == "stay" {
+		return nil
+	}
+	if len(words) > 1 {
+		if n, err := strconv.ParseInt(words[1], 10, 32); err == nil {
+			switch words[0] {
+			case "set":
+				ev.Priority = n
+				return nil
+			case "adjust":
+				ev.Priority += n
+				return nil
+			}
+		}
+	}
+	return fault.New(fault.Generic, "invalid priority policy")
+}

@@ -1,0 +1,3 @@
+package events
+
+func externalRepoEvents() []registration { return nil }

@@ -1,0 +1,3 @@
+package events
+
+func packageEvents() []registration { return nil }

@@ -1,0 +1,71 @@
+package query
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// JSON decodes a JSON text as clients know it: whole numbers are int64, others float64. Nil stays nil.
+func JSON(text any) (any, error) {
+	s, ok := text.(string)
+	if !ok {
+		return nil, nil
+	}
+	d := json.NewDecoder(strings.NewReader(s))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return nil, fmt.Errorf("decode json: %w", err)
+	}
+	return numbers(v)
+}
+
+func numbers(v any) (any, error) {
+	var err error
+	switch v := v.(type) {
+	case json.Number:
+		if i, err := v.Int64(); err == nil {
+			return i, nil
+		}
+		return v.Float64()
+	case []any:
+		for i := range v {
+			if v[i], err = numbers(v[i]); err != nil {
+				return nil, err
+			}
+		}
+	case map[string]any:
+		for k := range v {
+			if v[k], err = numbers(v[k]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return v, nil
+}
+
+// DecodeKey replaces the JSON text under key by what it stands for, in each row that has it.
+func DecodeKey(rows []Row, key string) error {
+	for _, r := range rows {
+		if _, there := r[key]; !there {
+			continue
+		}
+		v, err := JSON(r[key])
+		if err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+		r[key] = v
+	}
+	return nil
+}
+
+// RunJSON is Run with the JSON text under key decoded.
+func (q *Query) RunJSON(ctx context.Context, db DB, o Opts, key string) (any, error) {
+	res, err := q.Run(ctx, db, o)
+	if rows, ok := res.([]Row); ok && err == nil {
+		err = DecodeKey(rows, key)
+	}
+	return res, err
+}

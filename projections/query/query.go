@@ -1,0 +1,282 @@
+// Package query builds the SELECT statements of the projections: fixed columns under the names that clients know, conditions added as a call
+// asks for them, and Koji's queryOpts. SQL text is always a constant of the program; values are parameters; what a caller names (an order, a
+// group) is looked up among the columns.
+package query
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"moromi/internal/fault"
+)
+
+// DB is what queries run on: a pool, a connection or a transaction.
+type DB interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// Row is one result: column name to value (nil, bool, int64, float64, string, []byte, time.Time, []any, map[string]any).
+type Row = map[string]any
+
+// Col is one column of the result: the key that clients see and the SQL expression behind it.
+type Col struct{ Name, Expr string }
+
+// Opts are Koji's queryOpts (kojihub.db.QueryProcessor). The zero value asks for nothing.
+type Opts struct {
+	CountOnly bool
+	Order     string // column names separated by commas, each with - in front to turn it around
+	Group     string // column names separated by commas; with CountOnly: rows of these columns and their count
+	Offset    int64
+	Limit     int64 // negative: none
+	HasLimit  bool
+}
+
+// Query is a statement under construction. The zero value with Cols and From set is ready. It is for one goroutine.
+type Query struct {
+	Cols     []Col
+	Distinct bool
+	from     strings.Builder
+	where    []string
+	args     []any
+	order    string
+}
+
+// New starts a query. from is the SQL after FROM; ? stands for a value.
+func New(cols []Col, from string, args ...any) *Query {
+	q := &Query{Cols: cols}
+	q.from.WriteString(q.bind(from, args))
+	return q
+}
+
+// bind replaces each ? with the number of its value.
+func (q *Query) bind(sql string, args []any) string {
+	parts := strings.Split(sql, "?")
+	if len(parts) != len(args)+1 {
+		panic(fmt.Sprintf("query: %d values for %d places in %q", len(args), len(parts)-1, sql)) // a programming error, whatever the data
+	}
+	var b strings.Builder
+	for i, p := range parts {
+		b.WriteString(p)
+		if i < len(args) {
+			q.args = append(q.args, args[i])
+			fmt.Fprintf(&b, "$%d", len(q.args))
+		}
+	}
+	return b.String()
+}
+
+// Join adds a join clause, for instance "JOIN users ON users.id = owner".
+func (q *Query) Join(sql string, args ...any) *Query {
+	q.from.WriteString(" " + q.bind(sql, args))
+	return q
+}
+
+// Where adds a condition; all conditions must hold. ? stands for a value.
+func (q *Query) Where(sql string, args ...any) *Query {
+	q.where = append(q.where, "("+q.bind(sql, args)+")")
+	return q
+}
+
+// At adds the condition that a version of the table with this alias holds as of event, or now if event is nil.
+func (q *Query) At(alias string, event *int64) *Query {
+	if event == nil {
+		return q.Where(alias + ".active")
+	}
+	return q.Where(alias+".create_event <= ? AND ("+alias+".revoke_event IS NULL OR "+alias+".revoke_event > ?)", *event, *event)
+}
+
+// OrderBy sets the order that holds unless Opts ask for another; a constant of the program.
+func (q *Query) OrderBy(sql string) *Query {
+	q.order = sql
+	return q
+}
+
+// Col adds a result column.
+func (q *Query) Col(name, expr string) *Query {
+	q.Cols = append(q.Cols[:len(q.Cols):len(q.Cols)], Col{name, expr})
+	return q
+}
+
+func (q *Query) expr(name string) (string, error) {
+	for _, c := range q.Cols {
+		if c.Name == name {
+			return c.Expr, nil
+		}
+	}
+	return "", fault.New(fault.Generic, "Invalid order: %s", name)
+}
+
+// clauses is FROM and WHERE.
+func (q *Query) clauses() string {
+	s := " FROM " + q.from.String()
+	if len(q.where) > 0 {
+		s += " WHERE " + strings.Join(q.where, " AND ")
+	}
+	return s
+}
+
+// columns is the select list. Results are matched by position, so names need no quoting.
+func (q *Query) columns() string {
+	exprs := make([]string, len(q.Cols))
+	for i, c := range q.Cols {
+		exprs[i] = c.Expr
+	}
+	d := ""
+	if q.Distinct {
+		d = "DISTINCT "
+	}
+	return "SELECT " + d + strings.Join(exprs, ", ")
+}
+
+// statement is the whole SELECT under o, and the columns it gives.
+func (q *Query) statement(o Opts) (string, []Col, error) {
+	cols, sel, group := q.Cols, q.columns(), ""
+	if o.Group != "" {
+		var names []Col
+		var exprs []string
+		for _, g := range strings.Split(o.Group, ",") {
+			e, err := q.expr(strings.TrimSpace(g))
+			if err != nil {
+				return "", nil, err
+			}
+			names, exprs = append(names, Col{strings.TrimSpace(g), e}), append(exprs, e)
+		}
+		group = " GROUP BY " + strings.Join(exprs, ", ")
+		cols, sel = append(names, Col{"count", "count(*)"}), "SELECT "+strings.Join(exprs, ", ")+", count(*)"
+	}
+	sql := sel + q.clauses() + group
+	order, err := q.orderBy(o)
+	if err != nil {
+		return "", nil, err
+	}
+	if order != "" && (group == "" || o.Order != "") {
+		sql += " ORDER BY " + order
+	}
+	if o.Offset > 0 {
+		sql += fmt.Sprintf(" OFFSET %d", o.Offset)
+	}
+	if o.HasLimit && o.Limit >= 0 {
+		sql += fmt.Sprintf(" LIMIT %d", o.Limit)
+	}
+	return sql, cols, nil
+}
+
+func (q *Query) orderBy(o Opts) (string, error) {
+	if o.Order == "" {
+		return q.order, nil
+	}
+	var out []string
+	for _, part := range strings.Split(o.Order, ",") {
+		name, dir := strings.TrimSpace(part), ""
+		if strings.HasPrefix(name, "-") {
+			name, dir = name[1:], " DESC"
+		}
+		e, err := q.expr(name)
+		if err != nil {
+			return "", err
+		}
+		out = append(out, e+dir)
+	}
+	return strings.Join(out, ", "), nil
+}
+
+// Iter runs the query and yields its rows as they come.
+func (q *Query) Iter(ctx context.Context, db DB, o Opts) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		sql, cols, err := q.statement(o)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		rows, err := db.Query(ctx, sql, q.args...)
+		if err != nil {
+			yield(nil, fmt.Errorf("query %.60s: %w", sql, err))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			vals, err := rows.Values()
+			if err != nil {
+				yield(nil, fmt.Errorf("read row: %w", err))
+				return
+			}
+			row := make(Row, len(cols))
+			for i, c := range cols {
+				row[c.Name] = plain(vals[i])
+			}
+			if !yield(row, nil) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(nil, fmt.Errorf("query %.60s: %w", sql, err))
+		}
+	}
+}
+
+// plain brings PostgreSQL's integer widths to one.
+func plain(v any) any {
+	switch v := v.(type) {
+	case int16:
+		return int64(v)
+	case int32:
+		return int64(v)
+	case float32:
+		return float64(v)
+	}
+	return v
+}
+
+// All gives all rows, an empty slice if there are none.
+func (q *Query) All(ctx context.Context, db DB) ([]Row, error) { return q.rows(ctx, db, Opts{}) }
+
+func (q *Query) rows(ctx context.Context, db DB, o Opts) ([]Row, error) {
+	out := []Row{}
+	for r, err := range q.Iter(ctx, db, o) {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// One gives the only row, nil if there is none. More than one is an error.
+func (q *Query) One(ctx context.Context, db DB) (Row, error) {
+	all, err := q.rows(ctx, db, Opts{Limit: 2, HasLimit: true})
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	if len(all) > 1 {
+		return nil, errors.New("query: one row expected, more found")
+	}
+	return all[0], nil
+}
+
+// Count gives the number of rows.
+func (q *Query) Count(ctx context.Context, db DB) (int64, error) {
+	sql := "SELECT count(*) FROM (" + q.columns() + q.clauses() + ") AS rows"
+	rows, err := db.Query(ctx, sql, q.args...)
+	if err != nil {
+		return 0, fmt.Errorf("count: %w", err)
+	}
+	return pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])
+}
+
+// Run answers under o: the rows, or with CountOnly their number (with Group: the groups and their counts).
+func (q *Query) Run(ctx context.Context, db DB, o Opts) (any, error) {
+	if !o.CountOnly || o.Group != "" {
+		return q.rows(ctx, db, o)
+	}
+	if o.Offset == 0 && !o.HasLimit {
+		return q.Count(ctx, db)
+	}
+	o.CountOnly = false
+	rows, err := q.rows(ctx, db, o) // Koji counts within offset and limit
+	return int64(len(rows)), err
+}
