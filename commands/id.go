@@ -12,6 +12,24 @@ var counters = map[string]string{
 	"notification_block": "ops.id_notification_block", "cg_reservation": "ops.id_cg_reservation",
 }
 
+// highest tells for each counter the highest id that the read models know. The statement is a constant.
+const highest = `
+	select setval('ops.id_task', greatest((select last_value from ops.id_task), (select max(id) from task)), true) where exists (select from task);
+	select setval('ops.id_build', greatest((select last_value from ops.id_build), (select max(id) from build)), true) where exists (select from build);
+	select setval('ops.id_rpm', greatest((select last_value from ops.id_rpm), (select max(id) from rpminfo)), true) where exists (select from rpminfo);
+	select setval('ops.id_buildroot', greatest((select last_value from ops.id_buildroot), (select max(id) from buildroot)), true) where exists (select from buildroot);
+	select setval('ops.id_repo', greatest((select last_value from ops.id_repo), (select max(id) from repo)), true) where exists (select from repo);
+	select setval('ops.id_repo_request', greatest((select last_value from ops.id_repo_request), (select max(id) from repo_queue)), true) where exists (select from repo_queue)`
+
+// SyncCounters moves the id counters past every id that the ledger holds: after a restore, or on a new database over an old ledger.
+// Call it when the read models are at the ledger's head, before the first command.
+func (s *Service) SyncCounters(ctx context.Context) error {
+	if _, err := s.DB.Exec(ctx, highest); err != nil {
+		return fmt.Errorf("move id counters: %w", err)
+	}
+	return nil
+}
+
 // nextIDs draws n ids of a kind, in ascending order. An id drawn by a command that fails afterwards is not used again, as in Koji.
 func (s *Service) nextIDs(ctx context.Context, kind string, n int) ([]int64, error) {
 	seq := counters[kind]

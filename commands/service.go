@@ -15,6 +15,7 @@ import (
 
 	"moromi/events"
 	"moromi/internal/fault"
+	"moromi/internal/storage"
 	"moromi/projections"
 )
 
@@ -42,15 +43,22 @@ type Service struct {
 	Clock func() time.Time
 	// Policies are the site's rules.
 	Policies Policies
+	// Files is the topdir: where builds, uploads and repositories lie.
+	Files *storage.Topdir
 	// Scheduler gives tasks to hosts; it works while its Run does.
 	Scheduler *Scheduler
 
 	streams streamCache
+	// naming is held by the one command of this process that makes sure of the names of rpms; see withRPMNames.
+	naming chan struct{}
+	// moving is held by the commands that change the files of builds; see withBuildFiles.
+	moving chan struct{}
 }
 
 // NewService makes a service.
 func NewService(ledger events.Store, models *projections.Engine, db *pgxpool.Pool, policies Policies, log *slog.Logger, clock func() time.Time) *Service {
-	s := &Service{Ledger: ledger, Models: models, DB: db, Policies: policies, Log: log, Clock: clock, streams: newStreamCache(streamCacheSize)}
+	s := &Service{Ledger: ledger, Models: models, DB: db, Policies: policies, Log: log, Clock: clock, streams: newStreamCache(streamCacheSize),
+		naming: make(chan struct{}, 1), moving: make(chan struct{}, maxFileCommands)}
 	s.Scheduler = newScheduler(s)
 	return s
 }

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"moromi/builder"
+	"moromi/builder/buildroot/native"
+	"moromi/commands"
+	"moromi/projections/host"
+)
+
+// embeddedHost is the build host that `moromid up` runs.
+const embeddedHost = "localhost"
+
+// builderStop bounds how long an embedded builder may take to give its tasks back.
+const builderStop = 20 * time.Second
+
+// enterBuildroot takes over when the process was started as the first one of a build root (builder/buildroot/native starts itself so).
+func enterBuildroot() bool {
+	if len(os.Args) == 2 && os.Args[1] == native.InitVerb {
+		os.Exit(native.Init())
+	}
+	return false
+}
+
+func builderCommand() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:     "builder --config FILE",
+		Short:   "Run a build host",
+		Long:    builder.ConfigHelp,
+		Example: "  moromid builder --config /etc/moromi/builder.conf",
+		Args:    args(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if file == "" {
+				return usageError{errors.New("say how: --config FILE")}
+			}
+			cfg, err := builder.ReadConfig(file)
+			if err != nil {
+				return err
+			}
+			return builder.Run(c.Context(), cfg)
+		},
+	}
+	c.Flags().StringVar(&file, "config", "", "configuration file")
+	return c
+}
+
+// startBuilder makes the embedded build host's account on the first start and runs its builder as a process of its own.
+func (st *site) startBuilder(ctx context.Context, addr net.Addr) error {
+	if err := st.ensureEmbeddedHost(ctx); err != nil {
+		return fmt.Errorf("make build host: %w", err)
+	}
+	conf := filepath.Join(st.settings.Data, "builder.conf")
+	if err := st.writeBuilderConfig(conf, addr); err != nil {
+		return err
+	}
+	st.background(ctx, "builder", func(ctx context.Context) error { return st.keepBuilder(ctx, conf) })
+	return nil
+}
+
+func (st *site) ensureEmbeddedHost(ctx context.Context) error {
+	h, err := host.ByName(ctx, st.db, embeddedHost, nil)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(st.settings.Data, "builder.password")
+	if _, statErr := os.Stat(file); h != nil && statErr == nil {
+		return nil
+	}
+	if h == nil {
+		if _, err := st.service.CreateHost(ctx, commands.Actor{}, commands.CreateHost{Name: embeddedHost, Arches: machineArches()}); err != nil {
+			return err
+		}
+		if h, err = host.ByName(ctx, st.db, embeddedHost, nil); err != nil {
+			return err
+		}
+		ch, err := host.Channel(ctx, st.db, "createrepo")
+		if err != nil {
+			return err
+		}
+		if err := st.service.JoinChannel(ctx, commands.Actor{}, h["id"].(int64), ch["id"].(int64), "createrepo"); err != nil {
+			return err
+		}
+	}
+	password, err := newPasswordFile(file)
+	if err != nil {
+		return err
+	}
+	return setPassword(ctx, st, h["user_id"].(int64), password)
+}
+
+// machineArches are the rpm arches that this machine builds for.
+func machineArches() []string {
+	switch runtime.GOARCH {
+	case "amd64":
+		return []string{"x86_64"}
+	case "arm64":
+		return []string{"aarch64"}
+	}
+	return []string{runtime.GOARCH}
+}
+
+func (st *site) writeBuilderConfig(file string, addr net.Addr) error {
+	url := "http://" + addr.String()
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		url = fmt.Sprintf("http://127.0.0.1:%d", tcp.Port)
+	}
+	if _, err := os.Stat(file); err == nil {
+		return st.refreshBuilderConfig(file, url)
+	}
+	text := fmt.Sprintf(`# the build host that moromid up runs; yours to change, but server and topurl are set anew at every start
+[kojid]
+server = %s/kojihub
+topurl = %s/kojifiles
+user = %s
+password_file = %s
+workdir = %s
+vendor = %s
+packager = %s
+distribution = %s
+allowed_scms = *:*:no
+`, url, url, embeddedHost, filepath.Join(st.settings.Data, "builder.password"), filepath.Join(st.settings.Data, "builder"), "Moromi", "Moromi", "Moromi")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return fmt.Errorf("write builder configuration: %w", err)
+	}
+	return nil
+}
+
+// refreshBuilderConfig sets the hub's address anew, which may be another one at every start, and leaves the rest as its owner made it.
+func (st *site) refreshBuilderConfig(file, url string) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read builder configuration: %w", err)
+	}
+	lines := strings.Split(string(b), "\n")
+	for i, l := range lines {
+		switch key, _, _ := strings.Cut(l, "="); strings.TrimSpace(key) {
+		case "server":
+			lines[i] = "server = " + url + "/kojihub"
+		case "topurl":
+			lines[i] = "topurl = " + url + "/kojifiles"
+		}
+	}
+	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+		return fmt.Errorf("write builder configuration: %w", err)
+	}
+	return nil
+}
+
+// keepBuilder runs the builder and starts it again when it ends by itself, until ctx ends.
+func (st *site) keepBuilder(ctx context.Context, conf string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find own program: %w", err)
+	}
+	for ctx.Err() == nil {
+		err := runBuilder(ctx, self, conf)
+		if ctx.Err() != nil {
+			break
+		}
+		st.log.Warn("builder ended, starting it again", "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+	return ctx.Err()
+}
+
+// runBuilder runs the builder once. It is told to stop when ctx ends, and dies with this process however that ends.
+func runBuilder(ctx context.Context, self, conf string) error {
+	runtime.LockOSThread() // the parent-death signal is that of the thread that started the child
+	defer runtime.UnlockOSThread()
+	cmd := exec.CommandContext(ctx, self, "builder", "--config", conf)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = builderStop
+	return cmd.Run()
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"moromi/web/auth"
+	"moromi/web/hub"
+)
+
+// The HTTP server's limits. Bodies may be long uploads and answers long streams, so only headers and idleness have a time.
+const (
+	headerTimeout   = 10 * time.Second
+	idleTimeout     = 2 * time.Minute
+	shutdownTimeout = 10 * time.Second
+	maxHeaderBytes  = 64 << 10
+	// readyTimeout bounds how long the readiness page waits for the read models.
+	readyTimeout = 2 * time.Second
+)
+
+// serve runs the hub's surfaces on the listener until ctx ends.
+func (st *site) serve(ctx context.Context, l net.Listener) error {
+	handler, err := st.handler(ctx)
+	if err != nil {
+		return err
+	}
+	srv := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		BaseContext: func(net.Listener) context.Context { return ctx }}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(l) }()
+	st.log.Info("listening", "address", l.Addr().String())
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	if err := srv.Shutdown(stop); err != nil {
+		_ = srv.Close() // streams that did not end by themselves
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return nil
+}
+
+// handler puts every surface on one router.
+func (st *site) handler(ctx context.Context) (http.Handler, error) {
+	top, err := st.topdir()
+	if err != nil {
+		return nil, err
+	}
+	backend := hub.Backend{DB: st.db}
+	sessions, err := auth.New(auth.Config{Pool: st.db, Users: backend, Log: st.log})
+	if err != nil {
+		return nil, fmt.Errorf("sessions: %w", err)
+	}
+	st.background(ctx, "sessions", sessions.Run)
+	notices := hub.NewNotices()
+	st.engine.OnCommit(notices.Watch)
+	deps := hub.Deps{Service: st.service, DB: st.db, Storage: top}
+	h, err := hub.New(hub.Config{Methods: hub.DomainMethods(deps), Users: backend, Sessions: sessions, Storage: top, Tasks: backend,
+		Volumes: backend, Notifier: notices, Log: st.log})
+	if err != nil {
+		return nil, fmt.Errorf("method table: %w", err)
+	}
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	h.Register(e)
+	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "alive\n") })
+	e.GET("/readyz", st.ready)
+	return e, nil
+}
+
+// ready answers 200 when the read models hold what the ledger held when the question came.
+func (st *site) ready(c echo.Context) error {
+	ctx, cancel := context.WithTimeout(c.Request().Context(), readyTimeout)
+	defer cancel()
+	if err := st.engine.CatchUp(ctx); err != nil {
+		st.log.Warn("not ready", "error", err)
+		return c.String(http.StatusServiceUnavailable, "not ready: the read models are behind the ledger or one of them cannot be reached\n")
+	}
+	return c.String(http.StatusOK, fmt.Sprintf("ready at event %d\n", st.engine.Position()))
+}
+
+// background runs a part until the site's context ends; the site's Close waits for it.
+func (st *site) background(ctx context.Context, name string, run func(context.Context) error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := run(ctx); err != nil && ctx.Err() == nil {
+			st.log.Error("part of the hub ended", "part", name, "error", err)
+		}
+	}()
+	st.onClose(func() { <-done })
+}

@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+	"gopkg.in/ini.v1"
+
+	"moromi/commands"
+	"moromi/events"
+	"moromi/events/esdbledger"
+	"moromi/events/pgledger"
+	"moromi/internal/pgserver"
+	"moromi/internal/storage"
+	"moromi/migrations"
+	"moromi/projections"
+	"moromi/projections/readmodel"
+)
+
+// appConnections bounds a hub's connections to PostgreSQL besides the ledger's; the private server allows 100.
+const appConnections = 32
+
+// settings say where a site is and how it runs. They come from flags and, for `hub`, from a file.
+type settings struct {
+	Data        string // of `up`: DIR/postgres, DIR/topdir
+	DatabaseURL string // a PostgreSQL that is already there
+	LedgerURL   string // esdb://… puts the ledger on EventStoreDB; empty keeps it in PostgreSQL
+	Topdir      string
+	Listen      string
+	PublicURL   string // how clients reach the hub, for links; empty: http://Listen
+	PolicyFile  string
+	ConfigFile  string
+	Verbose     bool
+}
+
+// addSiteFlags adds the flags by which every verb that works on a site finds it.
+func (s *settings) addSiteFlags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&s.Data, "data", "", "directory of a site made by `moromid up`")
+	f.StringVar(&s.ConfigFile, "config", "", "configuration file of a hub")
+	f.StringVar(&s.DatabaseURL, "database-url", "", "PostgreSQL to use instead of a private one (postgres://…)")
+	f.StringVar(&s.LedgerURL, "ledger", "", "where the ledger is kept if not in PostgreSQL (esdb://…)")
+	f.BoolVarP(&s.Verbose, "verbose", "v", false, "say more")
+}
+
+// resolve reads the configuration file and fills in what follows from what is given.
+func (s *settings) resolve() error {
+	if s.ConfigFile != "" {
+		if err := s.readFile(); err != nil {
+			return err
+		}
+	}
+	if s.Data == "" && s.DatabaseURL == "" {
+		return usageError{errors.New("say where the site is: --data DIR, --config FILE or --database-url URL")}
+	}
+	if s.Data != "" {
+		dir, err := filepath.Abs(s.Data)
+		if err != nil {
+			return fmt.Errorf("data directory: %w", err)
+		}
+		s.Data = dir
+		if s.Topdir == "" {
+			s.Topdir = filepath.Join(dir, "topdir")
+		}
+	}
+	return nil
+}
+
+// readFile takes what flags left open from the [hub] section of the configuration file.
+func (s *settings) readFile() error {
+	f, err := ini.LoadSources(ini.LoadOptions{Insensitive: true}, s.ConfigFile)
+	if err != nil {
+		return fmt.Errorf("read configuration: %w", err)
+	}
+	known := map[string]*string{"data": &s.Data, "database_url": &s.DatabaseURL, "ledger": &s.LedgerURL, "topdir": &s.Topdir, "listen": &s.Listen,
+		"public_url": &s.PublicURL, "policy": &s.PolicyFile}
+	for _, k := range f.Section("hub").Keys() {
+		to := known[k.Name()]
+		if to == nil {
+			return usageError{fmt.Errorf("%s: unknown setting %q in [hub]", s.ConfigFile, k.Name())}
+		}
+		if *to == "" {
+			*to = k.String()
+		}
+	}
+	return nil
+}
+
+func (s *settings) logger() *slog.Logger {
+	level := slog.LevelInfo
+	if s.Verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// site is the opened parts that the verbs share.
+type site struct {
+	settings *settings
+	log      *slog.Logger
+	postgres *pgserver.Server // nil if it is not ours
+	db       *pgxpool.Pool
+	ledger   events.Store
+	engine   *projections.Engine
+	service  *commands.Service
+	close    []func()
+}
+
+// openSite starts or finds PostgreSQL, brings the schemas up to date and opens the ledger. The engine is made but does not run.
+// With own, the site's private PostgreSQL must be started by this process: it is the hub's start, not a visit.
+func openSite(ctx context.Context, s *settings, log *slog.Logger, own bool) (_ *site, err error) {
+	st := &site{settings: s, log: log}
+	defer func() {
+		if err != nil {
+			st.Close()
+		}
+	}()
+	url := s.DatabaseURL
+	if url == "" {
+		if url, err = st.privatePostgres(ctx, own); err != nil {
+			return nil, err
+		}
+	}
+	if err := st.openPool(ctx, url); err != nil {
+		return nil, err
+	}
+	if err := migrations.Apply(ctx, st.db); err != nil {
+		return nil, fmt.Errorf("migrate: %w", err)
+	}
+	if err := st.openLedger(ctx); err != nil {
+		return nil, err
+	}
+	st.engine, err = projections.NewEngine(st.ledger, st.db, migrations.ReadModelSchema(), log, readmodel.All()...)
+	if err != nil {
+		return nil, err
+	}
+	st.service = commands.NewService(st.ledger, st.engine, st.db, commands.DefaultPolicies(st.db), log, time.Now)
+	return st, nil
+}
+
+// privatePostgres gives the URL of the site's own PostgreSQL: the one that is running, or one started now and ended with the site.
+func (st *site) privatePostgres(ctx context.Context, own bool) (string, error) {
+	dir := filepath.Join(st.settings.Data, "postgres")
+	if !own {
+		if url, ok := pgserver.Running(ctx, dir); ok {
+			return url, nil
+		}
+		if _, err := os.Stat(dir); err != nil {
+			return "", fmt.Errorf("there is no site in %s (moromid up --data %s makes one)", st.settings.Data, st.settings.Data)
+		}
+	}
+	pg, err := pgserver.Start(ctx, pgserver.Config{Dir: dir, Log: st.log})
+	if errors.Is(err, pgserver.ErrInUse) {
+		return "", fmt.Errorf("%s is already running (another moromid up holds it); stop that one first", st.settings.Data)
+	}
+	if err != nil {
+		return "", fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	st.postgres = pg
+	st.onClose(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), postgresStop)
+		defer cancel()
+		if err := pg.Stop(ctx); err != nil {
+			st.log.Warn("stop PostgreSQL", "error", err)
+		}
+	})
+	return pg.URL(), nil
+}
+
+// postgresStop bounds PostgreSQL's fast shutdown, which writes a checkpoint.
+const postgresStop = time.Minute
+
+func (st *site) openPool(ctx context.Context, url string) error {
+	c, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return fmt.Errorf("database URL: %w", err)
+	}
+	c.MaxConns = appConnections
+	c.ConnConfig.RuntimeParams["search_path"] = migrations.ReadModelSchema() + ", public"
+	c.ConnConfig.RuntimeParams["application_name"] = "moromid"
+	st.db, err = pgxpool.NewWithConfig(ctx, c)
+	if err != nil {
+		return fmt.Errorf("connect to PostgreSQL: %w", err)
+	}
+	st.onClose(st.db.Close)
+	if err := st.db.Ping(ctx); err != nil {
+		return fmt.Errorf("connect to PostgreSQL: %w", err)
+	}
+	return nil
+}
+
+func (st *site) openLedger(ctx context.Context) (err error) {
+	switch url := st.settings.LedgerURL; {
+	case url == "":
+		st.ledger, err = pgledger.Open(ctx, pgledger.Config{Pool: st.db, Log: st.log})
+	case strings.HasPrefix(url, "esdb://") || strings.HasPrefix(url, "esdb+discover://"):
+		st.ledger, err = esdbledger.Open(ctx, url, esdbledger.Config{Log: st.log})
+	default:
+		return usageError{fmt.Errorf("--ledger %q: want esdb://HOST:PORT", url)}
+	}
+	if err != nil {
+		return fmt.Errorf("open ledger: %w", err)
+	}
+	st.onClose(func() {
+		if err := st.ledger.Close(); err != nil {
+			st.log.Warn("close ledger", "error", err)
+		}
+	})
+	return nil
+}
+
+// follow runs the engine until the site is closed. For verbs that only visit: commands wait for the read models.
+func (st *site) follow(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := st.engine.Run(ctx); err != nil && ctx.Err() == nil {
+			st.log.Error("read models", "error", err)
+		}
+	}()
+	st.onClose(func() { cancel(); <-done })
+}
+
+// topdir opens the site's file tree, making it if it is not there.
+func (st *site) topdir() (*storage.Topdir, error) {
+	if st.settings.Topdir == "" {
+		return nil, usageError{errors.New("say where the topdir is: topdir = DIR in [hub]")}
+	}
+	if err := os.MkdirAll(st.settings.Topdir, 0o755); err != nil {
+		return nil, fmt.Errorf("make topdir: %w", err)
+	}
+	top, err := storage.Open(st.settings.Topdir)
+	if err != nil {
+		return nil, fmt.Errorf("open topdir: %w", err)
+	}
+	st.onClose(func() { _ = top.Close() })
+	return top, nil
+}
+
+func (st *site) onClose(f func()) { st.close = append(st.close, f) }
+
+// Close ends what was opened, the last first.
+func (st *site) Close() {
+	for i := len(st.close) - 1; i >= 0; i-- {
+		st.close[i]()
+	}
+	st.close = nil
+}
+
+// quietLogger is for verbs that people run: only what went wrong.
+func (s *settings) quietLogger() *slog.Logger {
+	level := slog.LevelWarn
+	if s.Verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}

@@ -1,0 +1,33 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Why the content of a tag changed although nothing was tagged (koji.TAG_UPDATE_TYPES).
+const (
+	tagUpdateVolumeChange   = 0
+	tagUpdateImport         = 1
+	tagUpdateDraftPromotion = 3
+)
+
+// noteTagUpdates tells every tag that a build is in that the build changed, so that repositories of the tag count as outdated.
+func (s *Service) noteTagUpdates(ctx context.Context, a Actor, build int64, kind int) error {
+	rows, err := s.DB.Query(ctx, `select tag_id from tag_listing where build_id = $1 and active order by tag_id`, build)
+	if err != nil {
+		return fmt.Errorf("tags of build %d: %w", build, err)
+	}
+	tags, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return fmt.Errorf("tags of build %d: %w", build, err)
+	}
+	for _, tag := range tags {
+		if err := s.NoteTagUpdate(ctx, a, tag, kind); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+package pgledger
+
+import (
+	"fmt"
+	"time"
+
+	"moromi/events"
+)
+
+// plan is what a batch comes to: an answer for each request, and the new rows as columns.
+type plan struct {
+	answers              []answer
+	at                   time.Time
+	positions, revisions []int64
+	streams, types       []string
+	ids                  [][16]byte // as the driver encodes it without a detour over text
+	datas, metas         [][]byte
+}
+
+// decide goes through a batch in order, so that each append meets the ledger as those before it leave it: three appends to one stream
+// that expect 5, 6 and 7 are all accepted. A refusal concerns its own append only.
+func decide(batch []*request, f *facts, at time.Time) *plan {
+	p := &plan{answers: make([]answer, len(batch)), at: at}
+	for i, r := range batch {
+		p.answers[i] = p.append(r, f)
+	}
+	return p
+}
+
+func (p *plan) append(r *request, f *facts) answer {
+	if at, ok := f.repeated(r); ok {
+		return answer{at: at}
+	}
+	tail := f.tails[r.stream]
+	if r.expected != events.Any && r.expected != tail {
+		return answer{err: &events.Conflict{Stream: r.stream, Expected: r.expected, Current: tail}}
+	}
+	for _, e := range r.evs {
+		if _, used := f.seen[e.ID]; used { // a retry would have been repeated: this id belongs to another append
+			return answer{err: fmt.Errorf("%w: id %s is used already", events.ErrInvalid, e.ID)}
+		}
+	}
+	for _, e := range r.evs {
+		f.head, tail = f.head+1, tail+1
+		f.seen[e.ID] = place{r.stream, tail, f.head}
+		p.positions, p.revisions = append(p.positions, int64(f.head)), append(p.revisions, int64(tail))
+		p.streams, p.types, p.ids = append(p.streams, r.stream), append(p.types, e.Type), append(p.ids, e.ID)
+		p.datas, p.metas = append(p.datas, present(e.Data)), append(p.metas, present(e.Meta))
+	}
+	f.tails[r.stream] = tail
+	return answer{at: events.Appended{Revision: tail, Position: f.head}}
+}
+
+// repeated finds the place of an append that was made before: all its events are in its stream, one after the other and, where an exact
+// revision was expected, right after that.
+func (f *facts) repeated(r *request) (events.Appended, bool) {
+	next, last := r.expected+1, place{}
+	for i, e := range r.evs {
+		at, ok := f.seen[e.ID]
+		if !ok || at.stream != r.stream {
+			return events.Appended{}, false
+		}
+		if i == 0 && r.expected == events.Any {
+			next = at.revision
+		}
+		if at.revision != next {
+			return events.Appended{}, false
+		}
+		next, last = next+1, at
+	}
+	return events.Appended{Revision: last.revision, Position: last.position}, true
+}
+
+// present keeps nil, which would be NULL, out of the rows.
+func present(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}

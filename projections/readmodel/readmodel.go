@@ -1,0 +1,19 @@
+// Package readmodel lists the projections that together are the read models of a hub.
+package readmodel
+
+import (
+	"moromi/projections"
+	"moromi/projections/build"
+	"moromi/projections/buildroot"
+	"moromi/projections/catalog"
+	"moromi/projections/host"
+	"moromi/projections/repo"
+	"moromi/projections/rpm"
+	"moromi/projections/task"
+	"moromi/projections/user"
+)
+
+// All are the projections of a hub, in no order: none reads another's tables.
+func All() []projections.Projection {
+	return []projections.Projection{build.New(), buildroot.New(), catalog.New(), host.New(), repo.New(), rpm.New(), task.New(), user.New()}
+}

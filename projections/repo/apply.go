@@ -1,0 +1,82 @@
+// Package repo is the read model of repositories and the requests for them.
+package repo
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"moromi/events"
+	"moromi/projections"
+)
+
+// Projection writes repo, repo_past and repo_queue.
+type Projection struct{ repos projections.Stateful }
+
+// New makes the projection.
+func New() *Projection { return &Projection{repos: projections.NewStateful("repo")} }
+
+// Handles lists the events of the repo aggregate.
+func (p *Projection) Handles() []string {
+	return []string{"repo.created", "repo.state_set", "repo.outdated", "repo.requested", "repo.request_prioritized", "repo.request_tasked",
+		"repo.requests_fulfilled", "repo.request_abandoned"}
+}
+
+// Apply queues the rows of one event.
+func (p *Projection) Apply(b *projections.Batch, c *events.Commit, e events.Event) error {
+	switch e := e.(type) {
+	case events.RepoCreated:
+		return p.create(b, c, e)
+	case events.RepoStateSet:
+		p.repos.Update(b, c, e.ID, `update repo set since = $2, state = $3, state_time = $4 where id = $1`, e.State, c.At)
+	case events.RepoOutdated:
+		p.repos.Update(b, c, e.ID, `update repo set since = $2, end_event = $3 where id = $1`, e.EndEvent)
+	case events.RepoRequested:
+		opts, err := options(&e.Opts)
+		if err != nil {
+			return err
+		}
+		b.Exec(`insert into repo_queue (id, create_time, owner, priority, tag_id, at_event, min_event, opts, update_time, active, tries)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $2, true, 0)`, e.ID, c.At, e.Owner, e.Priority, e.TagID, e.AtEvent, e.MinEvent, opts)
+	case events.RepoRequestPrioritized:
+		b.Exec(`update repo_queue set priority = $2 where id = $1`, e.ID, e.Priority)
+	case events.RepoRequestTasked:
+		b.Exec(`update repo_queue set task_id = $2, tries = tries + case when $2::bigint is null then 0 else 1 end, update_time = $3 where id = $1`, e.ID, e.TaskID, c.At)
+	case events.RepoRequestsFulfilled:
+		b.Exec(`update repo_queue set repo_id = $2, active = false, update_time = $3 where id = any($1)`, e.IDs, e.RepoID, c.At)
+	case events.RepoRequestAbandoned:
+		b.Exec(`update repo_queue set active = false, update_time = $2 where id = $1`, e.ID, c.At)
+	}
+	return nil
+}
+
+func (p *Projection) create(b *projections.Batch, c *events.Commit, e events.RepoCreated) error {
+	opts, err := options(e.Opts)
+	if err != nil {
+		return err
+	}
+	custom, err := options(e.Custom)
+	if err != nil {
+		return err
+	}
+	if e.CreateEvent == 0 {
+		e.CreateEvent = int64(c.Position)
+		projections.NoteEvent(b, c)
+	}
+	b.Exec(`insert into repo (id, creation_time, create_event, state_time, begin_event, end_event, tag_id, state, dist, opts, custom_opts, task_id, since)
+		values ($1, $2, $3, $2, nullif($4::bigint, 0), $5, $6, 0, $7, $8, $9, $10, $11)`,
+		e.ID, c.At, e.CreateEvent, e.BeginEvent, e.EndEvent, e.TagID, e.Dist, opts, custom, e.TaskID, int64(c.Position))
+	return nil
+}
+
+// options is o as JSON text, nil if it is nil.
+func options(o *events.RepoOpts) (*string, error) {
+	if o == nil {
+		return nil, nil
+	}
+	raw, err := json.Marshal(o)
+	if err != nil {
+		return nil, fmt.Errorf("encode repository options: %w", err)
+	}
+	s := string(raw)
+	return &s, nil
+}

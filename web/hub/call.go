@@ -1,0 +1,158 @@
+package hub
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"moromi/web/auth"
+)
+
+// Call is one call of a method: a request, or one entry of a multicall. It is used by one goroutine.
+type Call struct {
+	hub    *Hub
+	method *Method
+	req    *request
+	ctx    context.Context
+	log    *slog.Logger
+	depth  int // of multiCall in multiCall, count in count …
+}
+
+// request is what the calls of one HTTP request share.
+type request struct {
+	id      string
+	remote  string // the client's address, without port
+	session *auth.Session
+	message string // why there is no session
+	outer   string // the name of the method that the client called
+	claim   claim
+
+	perms  []string
+	permed bool // perms were read
+	host   *int64
+	hosted bool // host was read
+
+	sslLogin bool // the request came to /ssllogin
+	identify func() (*Identity, error)
+	reply    map[string][]string // headers that an identity provider wants on the answer
+}
+
+// Context ends with the request.
+func (c *Call) Context() context.Context { return c.ctx }
+
+// Log is the hub's log with the request's id, the method and the user.
+func (c *Call) Log() *slog.Logger { return c.log }
+
+// RequestID identifies the HTTP request in the log and to the client (X-Request-Id).
+func (c *Call) RequestID() string { return c.req.id }
+
+// RemoteAddr is the client's address without a port.
+func (c *Call) RemoteAddr() string { return c.req.remote }
+
+// Now is the hub's time.
+func (c *Call) Now() time.Time { return c.hub.cfg.Clock() }
+
+// Method is the method's name.
+func (c *Call) Method() string { return c.method.Name }
+
+// LoggedIn tells whether there is a user.
+func (c *Call) LoggedIn() bool { return c.req.session.LoggedIn() }
+
+// Session is the caller's session, or nil.
+func (c *Call) Session() *auth.Session {
+	if !c.LoggedIn() {
+		return nil
+	}
+	return c.req.session
+}
+
+// User is the caller, or nil.
+func (c *Call) User() *auth.User {
+	if !c.LoggedIn() {
+		return nil
+	}
+	return c.req.session.User
+}
+
+// UserID is the caller's user id, or 0.
+func (c *Call) UserID() int64 {
+	if u := c.User(); u != nil {
+		return u.ID
+	}
+	return 0
+}
+
+// HasPerm tells whether the caller has exactly this permission; admin implies nothing here, as in Koji's hasPerm.
+func (c *Call) HasPerm(name string) (bool, error) {
+	perms, err := c.Perms()
+	return slices.Contains(perms, name), err
+}
+
+// Perms are the caller's permissions, those of groups included; none for nobody. They are read once per request.
+func (c *Call) Perms() ([]string, error) {
+	if !c.LoggedIn() {
+		return nil, nil
+	}
+	if !c.req.permed {
+		perms, err := c.hub.cfg.Users.Permissions(c.ctx, c.UserID())
+		if err != nil {
+			return nil, fmt.Errorf("read permissions: %w", err)
+		}
+		c.req.perms, c.req.permed = perms, true
+	}
+	return c.req.perms, nil
+}
+
+// HostID is the id of the build host whose user the caller is; ok is false if there is none. It is read once per request.
+func (c *Call) HostID() (id int64, ok bool, err error) {
+	if !c.LoggedIn() {
+		return 0, false, nil
+	}
+	if !c.req.hosted {
+		id, found, err := c.hub.cfg.Users.HostOf(c.ctx, c.UserID())
+		if err != nil {
+			return 0, false, fmt.Errorf("read host: %w", err)
+		}
+		if found {
+			c.req.host = &id
+		}
+		c.req.hosted = true
+	}
+	if c.req.host == nil {
+		return 0, false, nil
+	}
+	return *c.req.host, true, nil
+}
+
+// claim is the call number of a request, taken before the first method that may change something and settled when the request is done.
+type claim struct {
+	taken   *auth.Claim
+	tried   bool
+	changed bool // some method changed something, or may have
+}
+
+// takeClaim claims the call number for the whole request, once.
+func (c *Call) takeClaim(outer string) error {
+	if c.req.claim.tried {
+		return nil
+	}
+	taken, err := c.hub.cfg.Sessions.Claim(c.ctx, c.req.session, outer)
+	if err != nil {
+		return err
+	}
+	c.req.claim.taken, c.req.claim.tried = taken, true
+	return nil
+}
+
+// settle keeps or releases the request's claim.
+func (r *request) settle(ctx context.Context, log *slog.Logger) {
+	if r.claim.changed {
+		r.claim.taken.Keep()
+		return
+	}
+	if err := r.claim.taken.Release(ctx); err != nil {
+		log.ErrorContext(ctx, "call number not released: a repeat will be refused", "error", err)
+	}
+}

@@ -1,0 +1,234 @@
+package hub
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"moromi/internal/fault"
+	"moromi/internal/koji"
+	"moromi/internal/xmlrpc"
+)
+
+// ServeHTTP answers everything under /kojihub but the builders' stream: POST only; an octet-stream is an upload, anything else XML-RPC.
+func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	req := h.newRequest(r)
+	w.Header().Set("Koji-Version", koji.Version)
+	w.Header().Set("X-Request-Id", req.id)
+	log := h.cfg.Log.With("request", req.id, "remote", req.remote)
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		plain(w, http.StatusMethodNotAllowed, "Method Not Allowed\nThis is an XML-RPC server. Only POST requests are accepted.")
+		return
+	}
+	if h.cfg.ServerOffline {
+		msg := h.cfg.OfflineMessage
+		if msg == "" {
+			msg = "server is offline"
+		}
+		h.answerFault(w, r, log, fault.New(fault.ServerOffline, "%s", msg))
+		return
+	}
+	if mediaType(r) == "application/octet-stream" {
+		h.serveUpload(w, r, req, log)
+		return
+	}
+	h.serveRPC(w, r, req, log)
+}
+
+func (h *Hub) newRequest(r *http.Request) *request {
+	var id [8]byte
+	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
+	req := &request{id: hex.EncodeToString(id[:]), remote: h.remoteAddr(r), reply: map[string][]string{}}
+	req.sslLogin = strings.HasSuffix(strings.TrimRight(r.URL.Path, "/"), "/ssllogin")
+	req.identify = func() (*Identity, error) {
+		if h.cfg.Identity == nil || !req.sslLogin {
+			return nil, nil
+		}
+		return h.cfg.Identity.Identify(r)
+	}
+	return req
+}
+
+// mediaType is the request's content type without parameters.
+func mediaType(r *http.Request) string {
+	t, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(t))
+}
+
+func plain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	// A client that is gone needs no answer.
+	_, _ = fmt.Fprintln(w, text)
+}
+
+func (h *Hub) serveRPC(w http.ResponseWriter, r *http.Request, req *request, log *slog.Logger) {
+	name, params, err := h.readCall(w, r)
+	if err != nil {
+		log.DebugContext(r.Context(), "unreadable request", "error", err)
+		if isTimeout(err) {
+			plain(w, http.StatusRequestTimeout, "Request Timeout")
+			return
+		}
+		w.Header().Set("Connection", "close") // what is left of the body is not worth reading
+		plain(w, http.StatusBadRequest, "Invalid request: "+clip(err.Error()))
+		return
+	}
+	start := time.Now()
+	result, err := h.call(r, req, log, name, params)
+	var challenge *Challenge
+	if errors.As(err, &challenge) {
+		w.Header()["Www-Authenticate"] = challenge.Schemes
+		plain(w, http.StatusUnauthorized, "Unauthorized")
+		return
+	}
+	for k, v := range req.reply {
+		w.Header()[k] = v
+	}
+	if err != nil {
+		h.answerFault(w, r, log.With("method", clip(name)), err)
+	} else {
+		h.answer(w, r, log.With("method", name), result)
+	}
+	log.DebugContext(r.Context(), "call", "method", clip(name), "user", userOf(req), "session", sessionOf(req), "elapsed", time.Since(start), "failed", err != nil)
+}
+
+func userOf(req *request) int64 {
+	if req.session == nil {
+		return 0
+	}
+	return req.session.UserID
+}
+
+func sessionOf(req *request) int64 {
+	if req.session == nil {
+		return 0
+	}
+	return req.session.ID
+}
+
+// readCall decodes the request within the limits of size and time.
+func (h *Hub) readCall(w http.ResponseWriter, r *http.Request) (string, []any, error) {
+	rc := http.NewResponseController(w)
+	if err := rc.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return "", nil, err
+	}
+	name, params, err := xmlrpc.DecodeCall(r.Body, xmlrpc.Limits{MaxBytes: h.cfg.Limits.Body})
+	if err != nil {
+		return "", nil, err
+	}
+	if err := rc.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return "", nil, err
+	}
+	return name, params, nil
+}
+
+// call runs one request's outer method.
+func (h *Hub) call(r *http.Request, req *request, log *slog.Logger, name string, params []any) (any, error) {
+	m := h.methods[name]
+	if m == nil {
+		return nil, invalidMethod(name)
+	}
+	if err := h.authenticate(r, req, name); err != nil {
+		return nil, err
+	}
+	c := h.newCall(r.Context(), req, log, m)
+	if err := c.lockOut(); err != nil {
+		return nil, err
+	}
+	req.outer = name
+	defer func() { req.settle(r.Context(), log) }()
+	positional, kw := xmlrpc.SplitKwargs(params)
+	return c.invoke(positional, kw)
+}
+
+func invalidMethod(name string) error {
+	return fault.New(fault.Generic, "Invalid method: %s", clip(name))
+}
+
+func (h *Hub) newCall(ctx context.Context, req *request, log *slog.Logger, m *Method) *Call {
+	return &Call{hub: h, method: m, req: req, ctx: ctx, log: log.With("method", m.Name, "user", userOf(req))}
+}
+
+// child is a call made by this one: an entry of a multicall, or the method that count counts.
+func (c *Call) child(name string) (*Call, error) {
+	m := c.hub.methods[name]
+	if m == nil {
+		return nil, invalidMethod(name)
+	}
+	if c.depth >= maxDepth {
+		return nil, fault.New(fault.Generic, "calls are nested deeper than %d", maxDepth)
+	}
+	if err := c.ctx.Err(); err != nil {
+		return nil, fmt.Errorf("call %s: %w", name, err)
+	}
+	k := *c
+	k.method, k.depth, k.log = m, c.depth+1, c.log.With("inner", name)
+	return &k, nil
+}
+
+// lockOut refuses the call while only admins are let in.
+func (c *Call) lockOut() error {
+	switch c.method.Name {
+	case "login", "sslLogin", "logout":
+		return nil
+	}
+	if !c.hub.cfg.LockOut {
+		return nil
+	}
+	admin, err := c.HasPerm("admin")
+	if err == nil && !admin {
+		err = fault.New(fault.ServerOffline, "Server disabled for maintenance")
+	}
+	return err
+}
+
+// invoke binds, authorises and runs the call's method. A panic in it is an error like another.
+func (c *Call) invoke(positional []any, kw map[string]any) (result any, err error) {
+	args, err := c.method.sig.bind(c.method.Name, positional, kw)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.method.Auth.authorise(c); err != nil {
+		return nil, err
+	}
+	if c.method.Write {
+		if err := c.takeClaim(c.req.outer); err != nil {
+			return nil, err
+		}
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.ErrorContext(c.ctx, "panic in method", "panic", p, "stack", string(debug.Stack()))
+			result, err = nil, fmt.Errorf("method %s panicked: %v", c.method.Name, p)
+		}
+		if c.method.Write && (err == nil || fault.Of(err) == nil) {
+			c.req.claim.changed = true // it did, or nobody knows
+		}
+	}()
+	return c.method.Func(c, args)
+}
+
+// faultOf is what a client is told of an error. All else goes to the log, under the request's id.
+func (h *Hub) faultOf(ctx context.Context, log *slog.Logger, id string, err error) *fault.Error {
+	f := fault.Of(err)
+	switch {
+	case f == nil:
+		log.ErrorContext(ctx, "internal error", "error", err)
+		return fault.New(fault.Internal, "internal error; the hub's log has it as request %s", id)
+	case f.Err != nil:
+		log.WarnContext(ctx, "call refused", "code", f.Code, "message", f.Message, "cause", f.Err)
+	default:
+		log.DebugContext(ctx, "call refused", "code", f.Code, "message", f.Message)
+	}
+	return f
+}

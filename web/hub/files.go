@@ -1,0 +1,221 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"moromi/internal/storage"
+)
+
+// maxListing is how many entries a directory listing shows. packages/ of a distribution has 25,000.
+const maxListing = 100_000
+
+// files serves the topdir, read only: what builders, dnf, mash and people's browsers fetch.
+//
+// Names that start with a dot do not exist here, and nothing outside the topdir is reached, whatever symlinks say (os.Root). Uploads of
+// anyone are among the files, so every answer forbids scripts and guessing of types.
+type files struct {
+	top *storage.Topdir
+	log *slog.Logger
+}
+
+func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		plain(w, http.StatusMethodNotAllowed, "Method Not Allowed")
+		return
+	}
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
+	rel := strings.Trim(strings.TrimPrefix(r.URL.Path, "/kojifiles"), "/")
+	if rel == "" {
+		f.list(w, r, nil, "")
+		return
+	}
+	if path.Clean(rel) != rel { // "..", "." or "//": no file has such a name
+		http.NotFound(w, r)
+		return
+	}
+	p, err := storage.Parse(rel)
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	st, err := f.top.Stat(p)
+	switch {
+	case err != nil:
+		if !errors.Is(err, fs.ErrNotExist) {
+			f.log.InfoContext(r.Context(), "file refused", "path", rel, "error", err)
+		}
+		http.NotFound(w, r)
+	case st.IsDir():
+		f.list(w, r, &p, rel)
+	case st.Mode().IsRegular():
+		f.file(w, r, p, rel)
+	default: // a device or pipe is no file
+		http.NotFound(w, r)
+	}
+}
+
+func (f *files) file(w http.ResponseWriter, r *http.Request, p storage.Path, rel string) {
+	if strings.HasSuffix(r.URL.Path, "/") {
+		http.NotFound(w, r)
+		return
+	}
+	file, err := f.top.Open(p)
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	defer file.Close()
+	st, err := file.Stat()
+	if err != nil || !st.Mode().IsRegular() {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", contentType(rel))
+	w.Header().Set("Cache-Control", cacheControl(rel))
+	w.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, st.ModTime().UnixNano(), st.Size()))
+	// One deadline for the whole file, so that the kernel can send it (sendfile) and a client that takes nothing is still cut off.
+	deadline := time.Now().Add(writeTimeout + time.Duration(st.Size()/minDownloadRate)*time.Second)
+	if err := http.NewResponseController(w).SetWriteDeadline(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		f.log.DebugContext(r.Context(), "set deadline", "path", rel, "error", err)
+	}
+	http.ServeContent(w, r, "", st.ModTime(), file)
+}
+
+// contentType goes by the name alone. Nothing is ever served as HTML, SVG or script.
+func contentType(rel string) string {
+	name := path.Base(rel)
+	switch path.Ext(name) {
+	case ".log", ".txt", ".spec", ".patch", ".diff", ".cfg", ".jsonl":
+		return "text/plain; charset=utf-8"
+	case ".json":
+		return "application/json"
+	case ".xml":
+		return "text/xml; charset=utf-8"
+	case ".rpm":
+		return "application/x-rpm"
+	case ".gz", ".tgz":
+		return "application/gzip"
+	case ".zst":
+		return "application/zstd"
+	case ".xz":
+		return "application/x-xz"
+	case ".bz2":
+		return "application/x-bzip2"
+	}
+	switch name {
+	case "pkglist", "blocklist", "kojipkgs":
+		return "text/plain; charset=utf-8"
+	}
+	return "application/octet-stream"
+}
+
+// How long what may be kept.
+const (
+	cacheForever = "public, max-age=31536000, immutable"
+	cacheShort   = "public, max-age=300"
+	cacheNever   = "no-cache"
+)
+
+// cacheControl tells caches what never changes: a build's rpms, and a repository generation named by its number. A build's data (logs, signed
+// copies) may be added to or written again; everything else is asked for again, which costs a 304.
+func cacheControl(rel string) string {
+	part := strings.Split(rel, "/")
+	if part[0] == "vol" && len(part) > 2 {
+		part = part[2:]
+	}
+	switch {
+	case part[0] == "packages" && len(part) > 5 && part[4] == "data", part[0] == "packages" && len(part) == 5:
+		return cacheShort
+	case part[0] == "packages" && len(part) > 5:
+		return cacheForever
+	case (part[0] == "repos" || part[0] == "repos-dist") && len(part) > 3:
+		if _, err := strconv.ParseUint(part[2], 10, 63); err == nil {
+			return cacheForever
+		}
+	}
+	return cacheNever
+}
+
+type listing struct {
+	Title   string
+	Entries []listedFile
+	More    bool
+}
+
+type listedFile struct {
+	Name, Href, Size, Time string
+}
+
+// list shows a directory; p is nil for the topdir itself.
+func (f *files) list(w http.ResponseWriter, r *http.Request, p *storage.Path, rel string) {
+	if !strings.HasSuffix(r.URL.Path, "/") {
+		// Relative, so that it holds behind a proxy that changes the prefix.
+		w.Header().Set("Location", url.PathEscape(path.Base(r.URL.Path))+"/")
+		w.WriteHeader(http.StatusMovedPermanently)
+		return
+	}
+	dir := "."
+	if p != nil {
+		dir = p.String()
+	}
+	entries, err := fs.ReadDir(f.top.FS(), dir)
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return strings.HasPrefix(e.Name(), ".") })
+	page := listing{Title: "/" + rel}
+	if len(entries) > maxListing {
+		entries, page.More = entries[:maxListing], true
+	}
+	for _, e := range entries {
+		page.Entries = append(page.Entries, entryOf(e))
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", cacheNever)
+	t, err := template.New("listing").Parse(listingHTML)
+	if err == nil {
+		err = t.Execute(w, page)
+	}
+	if err != nil {
+		f.log.DebugContext(r.Context(), "directory listing", "path", rel, "error", err)
+	}
+}
+
+func entryOf(e fs.DirEntry) listedFile {
+	l := listedFile{Name: e.Name(), Href: "./" + url.PathEscape(e.Name())}
+	if e.IsDir() {
+		l.Name += "/"
+		l.Href += "/"
+	}
+	if st, err := e.Info(); err == nil {
+		l.Time = st.ModTime().UTC().Format("2006-01-02 15:04:05")
+		if st.Mode().IsRegular() {
+			l.Size = strconv.FormatInt(st.Size(), 10)
+		}
+	}
+	return l
+}
+
+const listingHTML = `<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Title}}</title>
+<style>body{font-family:system-ui,sans-serif;margin:1rem}td{padding:.1rem 1rem .1rem 0}td.n{text-align:right;font-variant-numeric:tabular-nums}</style></head>
+<body><h1>{{.Title}}</h1>
+<table><thead><tr><th scope="col">Name</th><th scope="col">Bytes</th><th scope="col">Changed (UTC)</th></tr></thead><tbody>
+{{if ne .Title "/"}}<tr><td><a href="../">../</a></td><td></td><td></td></tr>
+{{end}}{{range .Entries}}<tr><td><a href="{{.Href}}">{{.Name}}</a></td><td class="n">{{.Size}}</td><td>{{.Time}}</td></tr>
+{{end}}</tbody></table>{{if .More}}<p>There are more entries than a listing shows.</p>{{end}}</body></html>
+`

@@ -1,0 +1,180 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"moromi/internal/storage"
+	"moromi/web/auth"
+)
+
+// Method is one method of the protocol.
+type Method struct {
+	// Name is what clients call, "listTagged" or "host.openTask".
+	Name string
+	// Params are the parameters in Python's notation, "tagInfo, strict=False, event=None"; *args and **opts may end them.
+	Params string
+	// Auth says who may call. A method that declares none is refused by New.
+	Auth Auth
+	// Write says that the method may change something: its call number is claimed before it runs.
+	Write bool
+	// Help is what the method does, for system.methodHelp and the list of methods.
+	Help string
+	// Func answers. The result is what xmlrpc encodes; an iter.Seq2[any, error] is streamed as an array.
+	Func func(*Call, Args) (any, error)
+
+	sig *signature
+}
+
+// Users is what the hub asks about users. Implementations must be safe for concurrent use.
+type Users interface {
+	auth.Users
+	// Permissions are the names of a user's permissions, those of the user's groups included.
+	Permissions(ctx context.Context, userID int64) ([]string, error)
+	// PermissionExists tells whether a permission of that name is defined.
+	PermissionExists(ctx context.Context, name string) (bool, error)
+	// HostOf gives the build host of a host user; ok is false for other users.
+	HostOf(ctx context.Context, userID int64) (hostID int64, ok bool, err error)
+}
+
+// Tasks is what uploads ask about tasks.
+type Tasks interface {
+	// OpenOn tells which host has the task open: 0 if none has. known is false for a task that does not exist.
+	OpenOn(ctx context.Context, taskID int64) (hostID int64, known bool, err error)
+}
+
+// Volumes names the storage volumes, DEFAULT included.
+type Volumes interface {
+	VolumeNames(ctx context.Context) ([]string, error)
+}
+
+// Notice is a hint to a builder that something of its changed.
+type Notice struct {
+	Reason string // "assigned", "awaited", "canceled" or "hello"
+	Task   int64  // 0 if it is about no task
+}
+
+// Notifier tells builders of their tasks.
+type Notifier interface {
+	// Subscribe gives the notices for a host until cancel is called. A channel that is full may drop notices; a closed one ends the stream.
+	Subscribe(hostID int64) (notices <-chan Notice, cancel func())
+}
+
+// Config is what a Hub is made of. Users, Sessions, Storage, Tasks, Volumes, Notifier and Log are required.
+type Config struct {
+	Methods  []Method // the domain's; this package adds its own
+	Users    Users
+	Sessions *auth.Sessions
+	Storage  *storage.Topdir
+	Tasks    Tasks
+	Volumes  Volumes
+	Notifier Notifier
+	Log      *slog.Logger
+	Clock    func() time.Time // nil: time.Now
+
+	// Identity names the caller of sslLogin; nil refuses it.
+	Identity IdentityProvider
+	// Proxies are the principals (Kerberos) and DNs (TLS) that may log in others through sslLogin.
+	Proxies []string
+	// AnyProxyAuthType lets those choose the recorded way of login (Koji's AllowProxyAuthType).
+	AnyProxyAuthType bool
+
+	// HeaderSessionsOnly refuses sessions in the query string (Koji's DisableURLSessions).
+	HeaderSessionsOnly bool
+	// TrustedProxies are the addresses of reverse proxies whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	// LockOut lets only admins in, ServerOffline nobody; OfflineMessage says why.
+	LockOut        bool
+	ServerOffline  bool
+	OfflineMessage string
+	// Options is what showOpts tells admins. It must hold no secret.
+	Options map[string]any
+	// Limits; the zero value is DefaultLimits.
+	Limits Limits
+}
+
+// Hub answers Koji's protocol. It is safe for concurrent use and holds no state that another hub process would need.
+type Hub struct {
+	cfg     Config
+	methods map[string]*Method
+	order   []*Method // as system.listMethods gives them
+	files   *files
+	streams atomic.Int64
+}
+
+// New checks the table of methods and makes a hub. It refuses a name that is there twice, Params that cannot be parsed, and a method that
+// declares no authorisation, no help or no function; the error names every such method.
+func New(cfg Config) (*Hub, error) {
+	if cfg.Users == nil || cfg.Sessions == nil || cfg.Storage == nil || cfg.Tasks == nil || cfg.Volumes == nil || cfg.Notifier == nil || cfg.Log == nil {
+		return nil, errors.New("hub: Users, Sessions, Storage, Tasks, Volumes, Notifier and Log are required")
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	cfg.Limits = cfg.Limits.orDefault()
+	h := &Hub{cfg: cfg, methods: map[string]*Method{}, files: &files{top: cfg.Storage, log: cfg.Log}}
+	var errs []error
+	for _, m := range append(h.ownMethods(), cfg.Methods...) {
+		if err := h.add(m); err != nil {
+			errs = append(errs, fmt.Errorf("method %q: %w", m.Name, err))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	h.order = inKojiOrder(h.methods)
+	return h, nil
+}
+
+// methodName is what a method may be called: the root ones, and those of a module.
+var methodName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$`)
+
+func (h *Hub) add(m Method) error {
+	switch {
+	case !methodName.MatchString(m.Name):
+		return errors.New("not a method name")
+	case h.methods[m.Name] != nil:
+		return errors.New("is there twice")
+	case m.Auth == nil:
+		return errors.New("declares no authorisation")
+	case strings.TrimSpace(m.Help) == "":
+		return errors.New("has no help")
+	case m.Func == nil:
+		return errors.New("has no function")
+	}
+	if err := m.Auth.valid(); err != nil {
+		return err
+	}
+	sig, err := parseParams(m.Params)
+	if err != nil {
+		return fmt.Errorf("params: %w", err)
+	}
+	m.sig = sig
+	h.methods[m.Name] = &m
+	return nil
+}
+
+// Methods are the methods in Koji's order, for documentation and tests of the authorisation matrix.
+func (h *Hub) Methods() []Method {
+	out := make([]Method, len(h.order))
+	for i, m := range h.order {
+		out[i] = *m
+	}
+	return out
+}
+
+// ownMethods are the methods that need no domain.
+func (h *Hub) ownMethods() []Method {
+	var all []Method
+	for _, rows := range [][]Method{h.introspectionMethods(), h.multicallMethods(), debugMethods(), h.sessionMethods(), h.loginMethods(), h.filterMethods(), h.uploadMethods()} {
+		all = append(all, rows...)
+	}
+	return all
+}

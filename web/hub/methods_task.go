@@ -1,0 +1,549 @@
+package hub
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"moromi/commands"
+	"moromi/internal/fault"
+	"moromi/internal/koji"
+	"moromi/projections/query"
+	"moromi/projections/task"
+)
+
+// taskMethods are tasks as people make, watch and steer them.
+func taskMethods(d Deps) []Method {
+	return []Method{
+		{Name: "build", Params: "src, target, opts=None, priority=None, channel=None", Auth: Session, Write: true, Help: "Build a package from a source repository or an uploaded source rpm; answers the task's id.", Func: d.build},
+		{Name: "chainBuild", Params: "srcs, target, opts=None, priority=None, channel=None", Auth: Session, Write: true, Help: "Build lists of packages, each list against the ones before it; answers the task's id.", Func: d.chainBuild},
+		{Name: "makeTask", Params: "*args, **opts", Auth: Admin, Write: true, Help: "Make any task: its method, its parameters, and options.", Func: d.makeTask},
+		{Name: "getTaskInfo", Params: "task_id, request=False, strict=False", Auth: Anonymous, Help: "A task, or a list of tasks; request adds the decoded parameters.", Func: d.getTaskInfo},
+		{Name: "getTaskRequest", Params: "taskId", Auth: Anonymous, Help: "A task's parameters.", Func: d.getTaskRequest},
+		{Name: "getTaskResult", Params: "taskId, raise_fault=True", Auth: Anonymous, Help: "What a finished task came to; a failed one's fault is raised or, if not wanted so, answered.", Func: d.getTaskResult},
+		{Name: "getTaskChildren", Params: "task_id, request=False, strict=False", Auth: Anonymous, Help: "The tasks directly under a task.", Func: d.getTaskChildren},
+		{Name: "getTaskDescendents", Params: "task_id, request=False", Auth: Anonymous, Help: "All tasks under a task, by the id of their parent.", Func: d.getTaskDescendents},
+		{Name: "taskFinished", Params: "taskId", Auth: Anonymous, Help: "Whether a task is closed, failed or canceled.", Func: d.taskFinished},
+		{Name: "listTasks", Params: "opts=None, queryOpts=None", Auth: Anonymous, Help: "Tasks by arch, state, owner, host, channel, parent, method and times.", Func: d.listTasks},
+		{Name: "cancelTask", Params: "task_id, recurse=True", Auth: Custom("the task's owner, its host or an admin"), Write: true, Help: "Cancel a task and, unless recurse is false, all under it.", Func: d.cancelTask},
+		{Name: "cancelTaskFull", Params: "task_id, strict=True", Auth: Admin, Write: true, Help: "Cancel a task and its whole group.", Func: d.cancelTaskFull},
+		{Name: "cancelTaskChildren", Params: "task_id", Auth: Session, Write: true, Help: "Cancel all tasks under a task.", Func: d.cancelTaskChildren},
+		{Name: "resubmitTask", Params: "taskID", Auth: Session, Write: true, Help: "Make a canceled or failed task again; answers the new task's id.", Func: d.resubmitTask},
+		{Name: "setTaskPriority", Params: "task_id, priority, recurse=True", Auth: Admin, Write: true, Help: "Set a task's priority, and of all under it; lower is more urgent.", Func: d.setTaskPriority},
+		{Name: "freeTask", Params: "task_id", Auth: Admin, Write: true, Help: "Take a task from its host and let the scheduler place it anew.", Func: d.freeTask},
+		{Name: "assignTask", Params: "task_id, host, force=False, override=False", Auth: Admin, Write: true, Help: "Give a task to a host; override keeps the scheduler from taking it back.", Func: d.assignTask},
+		{Name: "scheduler.doRun", Params: "force=False", Auth: Admin, Write: true, Help: "Run the scheduler now.", Func: func(c *Call, _ Args) (any, error) { return d.Service.Scheduler.Once(c.Context()) }},
+		{Name: "scheduler.getTaskRuns", Params: "clauses=None, fields=None, opts=None", Auth: Anonymous, Help: "Which host had which task.", Func: d.schedulerView(task.Runs())},
+		{Name: "scheduler.getTaskRefusals", Params: "clauses=None, fields=None", Auth: Anonymous, Help: "Which host will not take which task, and why.", Func: d.schedulerView(task.Refusals())},
+		{Name: "scheduler.getLogMessages", Params: "clauses=None, fields=None, opts=None", Auth: Anonymous, Help: "The scheduler's notes.", Func: d.schedulerView(task.Messages())},
+	}
+}
+
+// relativePriority is a priority relative to the usual one; only an admin may ask for a more urgent one.
+func relativePriority(c *Call, a Args) (*int64, error) {
+	p, err := a.IntOrNil("priority")
+	if err != nil || p == nil || *p == 0 {
+		return nil, err
+	}
+	if *p < 0 {
+		admin, err := c.HasPerm("admin")
+		if err != nil {
+			return nil, err
+		}
+		if !admin {
+			return nil, fault.New(fault.ActionNotAllowed, "only admins may create high-priority tasks")
+		}
+	}
+	out := koji.PriorityDefault + *p
+	return &out, nil
+}
+
+// submit makes a task whose last parameter is a struct of options.
+func (d Deps) submit(c *Call, a Args, method string, params ...any) (any, error) {
+	opts, err := a.Map("opts")
+	if err != nil {
+		return nil, err
+	}
+	if opts == nil {
+		opts = map[string]any{}
+	}
+	priority, err := relativePriority(c, a)
+	if err != nil {
+		return nil, err
+	}
+	actor, err := d.actor(c)
+	if err != nil {
+		return nil, err
+	}
+	in := commands.MakeTask{Method: method, Params: append(params, opts), Priority: priority}
+	if pyTrue(a.Get("channel")) {
+		in.Channel = a.Get("channel")
+	}
+	return d.Service.MakeTask(c.Context(), actor, in)
+}
+
+func (d Deps) build(c *Call, a Args) (any, error) {
+	src, err := a.String("src")
+	if err != nil {
+		return nil, err
+	}
+	return d.submit(c, a, "build", src, a.Get("target"))
+}
+
+func (d Deps) chainBuild(c *Call, a Args) (any, error) {
+	srcs, err := a.List("srcs")
+	if err != nil {
+		return nil, err
+	}
+	if srcs == nil {
+		return nil, a.wrong("srcs", "list")
+	}
+	return d.submit(c, a, "chainbuild", srcs, a.Get("target"))
+}
+
+// taskOptions reads the options of a task as makeTask and host.subtask take them.
+func (d Deps) taskOptions(c *Call, in *commands.MakeTask, opts map[string]any) error {
+	for k, v := range opts {
+		if v == nil {
+			continue
+		}
+		n, isInt := v.(int64)
+		s, isText := v.(string)
+		switch {
+		case k == "parent" && isInt:
+			in.Parent = n
+		case k == "priority" && isInt:
+			in.Priority = &n
+		case k == "label" && isText:
+			in.Label = &s
+		case k == "arch" && isText:
+			in.Arch = s
+		case k == "channel" && (isText || isInt):
+			in.Channel = v
+		case k == "assign":
+			h, err := d.theHost(c, v, nil)
+			if err != nil {
+				return err
+			}
+			in.HostID = h["id"].(int64)
+		case k == "owner":
+			return fault.New(fault.ActionNotAllowed, "The owner option is not allowed here")
+		case slices.Contains([]string{"parent", "priority", "label", "arch", "channel"}, k):
+			return fault.New(fault.Parameter, "Invalid type for %s: %s", k, pyType(v))
+		default:
+			return fault.New(fault.Parameter, "unknown task option: %s", clip(k))
+		}
+	}
+	return nil
+}
+
+func (d Deps) makeTask(c *Call, a Args) (any, error) {
+	rest := a.Rest()
+	if len(rest) != 2 {
+		return nil, fault.New(fault.Parameter, "makeTask() takes a method and a list of its parameters")
+	}
+	method, ok := rest[0].(string)
+	if !ok {
+		return nil, fault.New(fault.Parameter, "Invalid type for method: %s", pyType(rest[0]))
+	}
+	params, ok := rest[1].([]any)
+	if !ok {
+		return nil, fault.New(fault.Parameter, "Invalid type for arglist: %s", pyType(rest[1]))
+	}
+	in := commands.MakeTask{Method: method, Params: params}
+	if err := d.taskOptions(c, &in, a.Extra()); err != nil {
+		return nil, err
+	}
+	actor, err := d.actor(c)
+	if err != nil {
+		return nil, err
+	}
+	return d.Service.MakeTask(c.Context(), actor, in)
+}
+
+func (d Deps) getTaskInfo(c *Call, a Args) (any, error) {
+	if list, ok := a.Get("task_id").([]any); ok {
+		out := make([]any, len(list))
+		for i, v := range list {
+			id, ok := v.(int64)
+			if !ok {
+				return nil, fault.New(fault.Parameter, "Invalid type for task id: %s", pyType(v))
+			}
+			row, err := d.oneTask(c, a, id)
+			if err != nil {
+				return nil, err
+			}
+			out[i] = row
+		}
+		return out, nil
+	}
+	id, err := a.Int("task_id")
+	if err != nil {
+		return nil, err
+	}
+	return d.oneTask(c, a, id)
+}
+
+func (d Deps) oneTask(c *Call, a Args, id int64) (any, error) {
+	row, err := task.ByID(c.Context(), d.DB, id, a.Bool("request"), nil)
+	if err == nil && row == nil && a.Bool("strict") {
+		return nil, fault.New(fault.Generic, "No such task: %d", id)
+	}
+	return orNil(row, err)
+}
+
+// theTask is a task that must be there, named by a parameter.
+func (d Deps) theTask(c *Call, a Args, param string) (query.Row, error) {
+	id, err := a.Int(param)
+	if err != nil {
+		return nil, err
+	}
+	row, err := task.ByID(c.Context(), d.DB, id, false, nil)
+	if err == nil && row == nil {
+		err = fault.New(fault.Generic, "No such task: %d", id)
+	}
+	return row, err
+}
+
+func (d Deps) getTaskRequest(c *Call, a Args) (any, error) {
+	id, err := a.Int("taskId")
+	if err != nil {
+		return nil, err
+	}
+	return task.Request(c.Context(), d.DB, id)
+}
+
+func (d Deps) getTaskResult(c *Call, a Args) (any, error) {
+	t, err := d.theTask(c, a, "taskId")
+	if err != nil {
+		return nil, err
+	}
+	v, err := task.Result(c.Context(), d.DB, t["id"].(int64))
+	f := fault.Of(err)
+	if f != nil && !a.Bool("raise_fault") && koji.TaskState(t["state"].(int64)) == koji.TaskFailed {
+		return map[string]any{"faultCode": int64(f.Code), "faultString": f.Message}, nil
+	}
+	return v, err
+}
+
+func (d Deps) getTaskChildren(c *Call, a Args) (any, error) {
+	if a.Bool("strict") {
+		if _, err := d.theTask(c, a, "task_id"); err != nil {
+			return nil, err
+		}
+	}
+	id, err := a.Int("task_id")
+	if err != nil {
+		return nil, err
+	}
+	return task.Children(c.Context(), d.DB, id, a.Bool("request"), nil)
+}
+
+func (d Deps) getTaskDescendents(c *Call, a Args) (any, error) {
+	id, err := a.Int("task_id")
+	if err != nil {
+		return nil, err
+	}
+	tree, err := task.Descendents(c.Context(), d.DB, id, a.Bool("request"), nil)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]any, len(tree))
+	for id, rows := range tree {
+		out[fmt.Sprint(id)] = rows
+	}
+	return out, nil
+}
+
+func (d Deps) taskFinished(c *Call, a Args) (any, error) {
+	t, err := d.theTask(c, a, "taskId")
+	if err != nil {
+		return nil, err
+	}
+	return koji.TaskState(t["state"].(int64)).Finished(), nil
+}
+
+// listTasks filters; options that Koji does not know are ignored, as it does.
+func (d Deps) listTasks(c *Call, a Args) (any, error) {
+	opts, err := a.Map("opts")
+	if err != nil {
+		return nil, err
+	}
+	f, err := taskFilter(opts)
+	if err != nil {
+		return nil, err
+	}
+	o, err := a.QueryOpts("queryOpts")
+	if err != nil {
+		return nil, err
+	}
+	return task.List(c.Context(), d.DB, f, o)
+}
+
+func taskFilter(opts map[string]any) (task.Filter, error) {
+	f := task.Filter{IDs: map[string]task.IDs{}, NotIDs: map[string]task.IDs{}, Before: map[string]time.Time{}, After: map[string]time.Time{}, Decode: pyTrue(opts["decode"])}
+	times := map[string]string{"created": "create_time", "started": "start_time", "complete": "completion_time", "completed": "completion_time"}
+	for k, v := range opts {
+		bare, not := strings.CutPrefix(k, "not_")
+		var err error
+		switch {
+		case slices.Contains([]string{"owner", "host_id", "channel_id", "parent"}, bare):
+			to := f.IDs
+			if not {
+				to = f.NotIDs
+			}
+			to[bare], err = idCondition(k, v)
+		case bare == "arch" && not:
+			f.NotArches, err = textList(k, v)
+		case bare == "arch":
+			f.Arches, err = textList(k, v)
+		case bare == "state" && not:
+			f.NotStates, err = intList(k, v)
+		case bare == "state":
+			f.States, err = intList(k, v)
+		case k == "method":
+			s, ok := v.(string)
+			if !ok {
+				err = fault.New(fault.Parameter, "listTasks: method must be text, not %s", pyType(v))
+			}
+			f.Method = &s
+		case strings.HasSuffix(k, "Before") && times[strings.TrimSuffix(k, "Before")] != "" && v != nil:
+			f.Before[times[strings.TrimSuffix(k, "Before")]], err = moment(k, v)
+		case strings.HasSuffix(k, "After") && times[strings.TrimSuffix(k, "After")] != "" && v != nil:
+			f.After[times[strings.TrimSuffix(k, "After")]], err = moment(k, v)
+		}
+		if err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+func idCondition(k string, v any) (task.IDs, error) {
+	switch v := v.(type) {
+	case nil:
+		return task.IDs{Null: true}, nil
+	case int64:
+		return task.IDs{In: []int64{v}}, nil
+	}
+	in, err := intList(k, v)
+	return task.IDs{In: in}, err
+}
+
+func intList(k string, v any) ([]int64, error) {
+	list, ok := v.([]any)
+	if !ok || len(list) == 0 {
+		return nil, fault.New(fault.Parameter, "%s must be a list with something in it, not %s", k, clip(pyRepr(v)))
+	}
+	out := make([]int64, len(list))
+	for i, x := range list {
+		if out[i], ok = x.(int64); !ok {
+			return nil, fault.New(fault.Parameter, "%s must be a list of integers, not of %s", k, pyType(x))
+		}
+	}
+	return out, nil
+}
+
+func textList(k string, v any) ([]string, error) {
+	list, ok := v.([]any)
+	if !ok || len(list) == 0 {
+		return nil, fault.New(fault.Parameter, "%s must be a list with something in it, not %s", k, clip(pyRepr(v)))
+	}
+	out := make([]string, len(list))
+	for i, x := range list {
+		if out[i], ok = x.(string); !ok {
+			return nil, fault.New(fault.Parameter, "%s must be a list of texts, not of %s", k, pyType(x))
+		}
+	}
+	return out, nil
+}
+
+func moment(k string, v any) (time.Time, error) {
+	t, err := timeValue(v)
+	if err != nil || t == nil {
+		return time.Time{}, fault.New(fault.Parameter, "%s must be a time, not %s", k, clip(pyRepr(v)))
+	}
+	return *t, nil
+}
+
+// mayCancel lets the task's owner, the host that runs it, and admins through.
+func (d Deps) mayCancel(c *Call, t query.Row) error {
+	if err := c.RequireLogin(); err != nil {
+		return err
+	}
+	if t["owner"].(int64) == c.UserID() {
+		return nil
+	}
+	if host, ok, err := c.HostID(); err != nil {
+		return err
+	} else if ok && t["host_id"] == host && koji.TaskState(t["state"].(int64)) == koji.TaskOpen {
+		return nil
+	}
+	admin, err := c.HasPerm("admin")
+	if err == nil && !admin {
+		err = fault.New(fault.ActionNotAllowed, "Cannot cancel task, not owner")
+	}
+	return err
+}
+
+func (d Deps) cancelTask(c *Call, a Args) (any, error) {
+	t, err := d.theTask(c, a, "task_id")
+	if err != nil {
+		return nil, err
+	}
+	if err := d.mayCancel(c, t); err != nil {
+		return nil, err
+	}
+	actor, err := d.actor(c)
+	if err != nil {
+		return nil, err
+	}
+	_, err = d.Service.CancelTask(c.Context(), actor, t["id"].(int64), a.Bool("recurse"))
+	return nil, err
+}
+
+func (d Deps) cancelTaskChildren(c *Call, a Args) (any, error) {
+	t, err := d.theTask(c, a, "task_id")
+	if err != nil {
+		return nil, err
+	}
+	if err := d.mayCancel(c, t); err != nil {
+		return nil, err
+	}
+	actor, err := d.actor(c)
+	if err != nil {
+		return nil, err
+	}
+	return nil, d.Service.CancelTaskChildren(c.Context(), actor, t["id"].(int64))
+}
+
+func (d Deps) cancelTaskFull(c *Call, a Args) (any, error) {
+	id, err := a.Int("task_id")
+	if err != nil {
+		return nil, err
+	}
+	actor, err := d.actor(c)
+	if err != nil {
+		return nil, err
+	}
+	return nil, d.Service.CancelTaskFull(c.Context(), actor, id, a.Bool("strict"))
+}
+
+func (d Deps) resubmitTask(c *Call, a Args) (any, error) {
+	id, err := a.Int("taskID")
+	if err != nil {
+		return nil, err
+	}
+	actor, err := d.actor(c)
+	if err != nil {
+		return nil, err
+	}
+	return d.Service.ResubmitTask(c.Context(), actor, id)
+}
+
+func (d Deps) setTaskPriority(c *Call, a Args) (any, error) {
+	t, err := d.theTask(c, a, "task_id")
+	if err != nil {
+		return nil, err
+	}
+	if koji.TaskState(t["state"].(int64)).Finished() {
+		return nil, fault.New(fault.Generic, "Finished task's priority can't be updated")
+	}
+	p, err := a.Int("priority")
+	if err != nil {
+		return nil, err
+	}
+	actor, err := d.actor(c)
+	if err != nil {
+		return nil, err
+	}
+	return nil, d.Service.SetTaskPriority(c.Context(), actor, t["id"].(int64), p, a.Bool("recurse"))
+}
+
+func (d Deps) freeTask(c *Call, a Args) (any, error) {
+	id, err := a.Int("task_id")
+	if err != nil {
+		return nil, err
+	}
+	actor, err := d.actor(c)
+	if err != nil {
+		return nil, err
+	}
+	return nil, d.Service.FreeTask(c.Context(), actor, id, "freed by an administrator")
+}
+
+func (d Deps) assignTask(c *Call, a Args) (any, error) {
+	id, err := a.Int("task_id")
+	if err != nil {
+		return nil, err
+	}
+	h, err := d.theHost(c, a.Get("host"), nil)
+	if err != nil {
+		return nil, err
+	}
+	actor, err := d.actor(c)
+	if err != nil {
+		return nil, err
+	}
+	return d.Service.AssignTask(c.Context(), actor, id, h["id"].(int64), a.Bool("force"), a.Bool("override"))
+}
+
+// schedulerView answers one of the scheduler's lists: clauses are [field, value] or [field, operator, value], fields "*" are all.
+func (d Deps) schedulerView(v task.View) func(*Call, Args) (any, error) {
+	return func(c *Call, a Args) (any, error) {
+		list, err := a.List("clauses")
+		if err != nil {
+			return nil, err
+		}
+		var clauses []task.Clause
+		for _, x := range list {
+			cl, err := viewClause(x)
+			if err != nil {
+				return nil, err
+			}
+			clauses = append(clauses, cl)
+		}
+		var fields []string
+		if a.Get("fields") == "*" {
+			fields = v.Fields()
+		} else if fields, err = a.Strings("fields"); err != nil {
+			return nil, err
+		}
+		var o query.Opts
+		if _, ok := a.sig.index["opts"]; ok {
+			if o, err = a.QueryOpts("opts"); err != nil {
+				return nil, err
+			}
+		}
+		return v.Run(c.Context(), d.DB, clauses, fields, o)
+	}
+}
+
+func viewClause(x any) (task.Clause, error) {
+	parts, _ := x.([]any)
+	bad := fault.New(fault.Parameter, "Invalid clause: %s", clip(pyRepr(x)))
+	if len(parts) < 2 || len(parts) > 3 {
+		return task.Clause{}, bad
+	}
+	field, ok := parts[0].(string)
+	op, opOK := "=", true
+	if len(parts) == 3 {
+		op, opOK = parts[1].(string)
+	}
+	if !ok || !opOK {
+		return task.Clause{}, bad
+	}
+	value := parts[len(parts)-1]
+	if list, ok := value.([]any); ok {
+		ids, err := intList(field, list)
+		if err != nil {
+			return task.Clause{}, err
+		}
+		if len(parts) == 2 {
+			op = "IN"
+		}
+		return task.Clause{Field: field, Op: op, Value: ids}, nil
+	}
+	return task.Clause{Field: field, Op: op, Value: value}, nil
+}
