@@ -29,7 +29,7 @@ test: ## install what is missing, and run all tests
 	$(GO) test -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $(PACKAGES)
 
 check: ## formatting and vet
-	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l); \
+	@unformatted=$$(gofmt -l $$($(GO) list -f '{{.Dir}}' ./...)); \
 		[ -z "$$unformatted" ] || { echo "not formatted with gofmt:"; echo "$$unformatted"; exit 1; }
 	$(GO) vet ./...
 

@@ -50,7 +50,7 @@ func (s *Service) CreateBuild(ctx context.Context, a Actor, in NewBuild) (int64,
 	if in.Owner == 0 {
 		in.Owner = a.UserID
 	}
-	pkg, err := s.EnsurePackage(ctx, a, in.Name)
+	pkg, err := s.ensurePackage(ctx, a, in.Name)
 	if err != nil {
 		return 0, err
 	}

@@ -225,8 +225,8 @@ func (s *Service) claimForDraft(ctx context.Context, a Actor, b query.Row, targe
 	return fault.New(fault.Lock, "the name %s is being claimed by too many at once; try again", target)
 }
 
-// promote records the promotion and moves the files. The link at the old place is made by the move; between the two, paths by the old name are
-// still right, and a hub that dies there finds the files by settlePromotion when anyone promotes again.
+// promote moves the files and then records the promotion. The old name stays a link, so that until the event, or if it is never recorded, the
+// draft's path is right; a hub that dies in the middle of the move is made good by promoting again.
 func (s *Service) promote(ctx context.Context, a Actor, b query.Row, release string) error {
 	id := b["build_id"].(int64)
 	names, err := rpmmodel.NVRAs(ctx, s.DB, id)
@@ -238,34 +238,17 @@ func (s *Service) promote(ctx context.Context, a Actor, b query.Row, release str
 	tree.Release = release
 	return s.withBuildFiles(ctx, id, func() error {
 		return s.withRPMNames(ctx, id, names, func() error {
-			// first the new name as a link, so that it works from the moment of the event
-			if err := s.linkBuild(old, tree); err != nil {
+			if err := s.moveDraft(old, tree); err != nil {
 				return err
 			}
 			_, err := s.decideBuild(ctx, a, "promote build", id, func(b *build.Build) ([]events.Event, error) { return b.Promote(release, a.UserID) })
-			if err != nil {
-				return err
-			}
-			return s.swapNames(old, tree)
+			return err
 		})
 	})
 }
 
-// linkBuild makes to a link to the build's directory at from, unless it is the directory itself by now.
-func (s *Service) linkBuild(from, to storage.Build) error {
-	src, err := from.Dir()
-	if err != nil {
-		return err
-	}
-	dst, err := to.Dir()
-	if err != nil {
-		return err
-	}
-	return s.Files.Symlink(src, dst)
-}
-
-// swapNames makes the directory at old the one at tree, and old a link to it.
-func (s *Service) swapNames(old, tree storage.Build) error {
+// moveDraft makes the directory at old the one at tree, and old a link to it. It may be repeated.
+func (s *Service) moveDraft(old, tree storage.Build) error {
 	from, err := old.Dir()
 	if err != nil {
 		return err
@@ -274,11 +257,13 @@ func (s *Service) swapNames(old, tree storage.Build) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Files.Remove(to); err != nil {
-		return fmt.Errorf("make way for %s: %w", to, err)
+	if st, err := s.Files.Lstat(from); err == nil && st.IsDir() {
+		if err := s.Files.Rename(from, to); err != nil {
+			return err
+		}
 	}
-	if err := s.Files.Rename(from, to); err != nil {
-		return err
+	if st, err := s.Files.Lstat(to); err != nil || !st.IsDir() {
+		return fault.New(fault.Generic, "Build directory missing: %s", from)
 	}
 	if err := s.linkVolume(tree); err != nil {
 		return err

@@ -45,6 +45,8 @@ type Service struct {
 	Policies Policies
 	// Files is the topdir: where builds, uploads and repositories lie.
 	Files *storage.Topdir
+	// Repos is how the site wants its repositories.
+	Repos RepoConfig
 	// Scheduler gives tasks to hosts; it works while its Run does.
 	Scheduler *Scheduler
 
@@ -57,7 +59,7 @@ type Service struct {
 
 // NewService makes a service.
 func NewService(ledger events.Store, models *projections.Engine, db *pgxpool.Pool, policies Policies, log *slog.Logger, clock func() time.Time) *Service {
-	s := &Service{Ledger: ledger, Models: models, DB: db, Policies: policies, Log: log, Clock: clock, streams: newStreamCache(streamCacheSize),
+	s := &Service{Ledger: ledger, Models: models, DB: db, Policies: policies, Log: log, Clock: clock, streams: newStreamCache(streamCacheSize), Repos: DefaultRepoConfig(),
 		naming: make(chan struct{}, 1), moving: make(chan struct{}, maxFileCommands)}
 	s.Scheduler = newScheduler(s)
 	return s

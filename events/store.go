@@ -70,7 +70,7 @@ var (
 	ErrUnavailable = errors.New("ledger unavailable")
 	// ErrTooLarge: the append is over MaxAppendBytes or MaxAppendEvents. Nothing was written.
 	ErrTooLarge = errors.New("append too large")
-	// ErrInvalid: no events, an event without id or type, or an id twice. Nothing was written.
+	// ErrInvalid: no events, an event without id or type, a name that is not text, or an id twice or used already. Nothing was written.
 	ErrInvalid = errors.New("invalid append")
 )
 

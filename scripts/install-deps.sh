@@ -8,7 +8,8 @@
 # Runs as root or with sudo, on Debian and its like (apt-get) and on Fedora and EL (dnf).
 set -euo pipefail
 
-# What is needed: how to see that it is there, Debian's package, Fedora's and EL's package.
+# What is needed: how to see that it is there, Debian's package, Fedora's and EL's package. apt and Debian's keys are for
+# the demo, which makes its distribution from Debian's packages everywhere.
 needed='
 program:rpmbuild         rpm             rpm-build
 program:dnf              dnf             dnf
@@ -17,6 +18,9 @@ program:git              git             git-core
 git-part:git-http-backend git            git-core
 program:make             make            make
 program:curl             curl            curl
+program:apt-get          apt             apt
+program:dpkg-deb         dpkg            dpkg
+debian-keys              debian-archive-keyring debian-keyring
 program:cpio             cpio            cpio
 program:flock            util-linux      util-linux-core
 certificates             ca-certificates ca-certificates
@@ -35,7 +39,7 @@ main() {
 	esac
 	check_go
 	local column=2
-	[ -x "$(command -v apt-get)" ] || column=3
+	[ -e /etc/debian_version ] || column=3 # other distributions have apt-get, too, for what it fetches
 	local missing
 	missing=$(missing_packages "$table" "$column")
 	[ -n "$missing" ] || return 0
@@ -72,6 +76,7 @@ is_there() {
 	case $1 in
 		program:*) command -v "${1#program:}" >/dev/null ;;
 		git-part:*) command -v git >/dev/null && [ -x "$(git --exec-path)/${1#git-part:}" ] ;;
+		debian-keys) [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ;;
 		certificates) [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -e /etc/pki/tls/certs/ca-bundle.crt ] ;;
 		postgresql) compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || compgen -G '/usr/pgsql-*/bin/postgres' >/dev/null ||
 			command -v postgres >/dev/null ;;

@@ -322,7 +322,7 @@ func (r *taskRoot) finish(ctx context.Context) ([]any, error) {
 	return logs, nil
 }
 
-// close ends the root on every path: logs sent, hub told, files removed. Errors here do not change what became of the task.
+// close ends the root on every path: logs sent, hub told, files removed later. Errors here do not change what became of the task.
 func (r *taskRoot) close(ctx context.Context) {
 	ctx, cancel := detached(ctx)
 	defer cancel()
@@ -338,10 +338,12 @@ func (r *taskRoot) close(ctx context.Context) {
 			r.j.Log.Warn("buildroot not marked expired", "buildroot", r.id, "err", err)
 		}
 	}
-	if r.Root != nil {
-		if err := r.Destroy(); err != nil {
-			r.j.Log.Error("buildroot not removed", "buildroot", r.id, "err", err)
-		}
+	if root := r.Root; root != nil {
 		r.Root = nil
+		r.j.Later(func() {
+			if err := root.Destroy(); err != nil {
+				r.j.Log.Error("buildroot not removed", "buildroot", r.id, "err", err)
+			}
+		})
 	}
 }

@@ -196,4 +196,3 @@ func (r *taskRoot) sourceResult(ctx context.Context, source func(name string) ma
 	}
 	return map[string]any{"srpm": r.j.uploaded(srpms[0]), "logs": logs, "brootid": r.id, "source": source(srpms[0])}, nil
 }
-

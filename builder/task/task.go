@@ -77,6 +77,20 @@ type Job struct {
 	// Wake gets a value when the hub says that an awaited sub-task has finished. A hint: waiting also asks now and then.
 	Wake <-chan struct{}
 	Log  *slog.Logger
+
+	// later holds what tidies up after the task, in order.
+	later []func()
+}
+
+// Later has f called after the task's result went to the hub: removing a root takes time that nobody should wait for.
+func (j *Job) Later(f func()) { j.later = append(j.later, f) }
+
+// TidyUp calls what Later noted. The daemon calls it once, whatever became of the task.
+func (j *Job) TidyUp() {
+	for _, f := range j.later {
+		f()
+	}
+	j.later = nil
 }
 
 // Refusal is a handler's error for a task that this builder cannot do but another may.

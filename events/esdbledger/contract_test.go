@@ -32,9 +32,17 @@ func TestContract(t *testing.T) {
 	storetest.Run(t, open)
 }
 
-func TestContractDiscovered(t *testing.T) {
+// TestDiscovered reaches the node by gossip, as a site with a cluster does.
+func TestDiscovered(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t testing.TB) events.Store { return openAt(t, testnode.Start(t).DiscoverURL()) })
+	l := openAt(t, testnode.Start(t).DiscoverURL())
+	e := event("a")
+	a := mustAppend(t, l, "task-1", events.NoStream, e)
+	for r, err := range l.ReadAll(bounded(t), 0, 0) {
+		if err != nil || r.ID != e.ID || r.Position != a.Position {
+			t.Errorf("%+v, %v, want %s at %d", r, err, e.ID, a.Position)
+		}
+	}
 }
 
 // realServer is the server named by MOROMI_TEST_ESDB, on which the contract must hold as well.

@@ -232,7 +232,13 @@ func TestLateCommitter(t *testing.T) {
 		t.Errorf("position %d, want 1", p)
 	}
 	answer := make(chan events.Appended, 1)
-	go func() { a, _ := l.Append(ctx, "task-2", events.NoStream, event("b")); answer <- a }()
+	go func() {
+		a, err := l.Append(ctx, "task-2", events.NoStream, event("b"))
+		if err != nil {
+			t.Error(err)
+		}
+		answer <- a
+	}()
 	waitForWaiter(t, db)
 	if head, err := l.Head(ctx); head != 1 || err != nil {
 		t.Errorf("head %d, %v, want 1", head, err)
@@ -241,7 +247,7 @@ func TestLateCommitter(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a := <-answer; a.Position != 3 {
-		t.Errorf("appended at %d, want 3", a.Position)
+		t.Fatalf("appended at %d, want 3", a.Position)
 	}
 	if err := <-done; !errors.Is(err, errEnough) {
 		t.Error(err)

@@ -39,8 +39,7 @@ func testExpectations(t *testing.T, ctx context.Context, s events.Store) {
 		}
 	}
 	wantStream(t, ctx, s, stream, evs...)
-	any := name("task")
-	if a := mustAppend(t, ctx, s, any, events.Any, newEvent("test.first")); a.Revision != 0 {
+	if a := mustAppend(t, ctx, s, name("task"), events.Any, newEvent("test.first")); a.Revision != 0 {
 		t.Errorf("Any on an absent stream: revision %d, want 0", a.Revision)
 	}
 }

@@ -96,7 +96,7 @@ func All(ctx context.Context, db query.DB, s Spec, event *int64) ([]query.Row, e
 		q.Where("rpminfo.name = ? and rpminfo.version = ? and rpminfo.release = ? and rpminfo.arch = ?", s.Name, s.Version, s.Release, s.Arch)
 	}
 	if s.Location != "" {
-		repo, err := externalRepoID(ctx, db, s.Location)
+		repo, err := ExternalRepoID(ctx, db, s.Location)
 		if err != nil {
 			return nil, err
 		}
@@ -109,7 +109,8 @@ func All(ctx context.Context, db query.DB, s Spec, event *int64) ([]query.Row, e
 	return rows, query.DecodeKey(rows, "extra")
 }
 
-func externalRepoID(ctx context.Context, db query.DB, name string) (int64, error) {
+// ExternalRepoID gives the id of an external repository by name; INTERNAL is 0. One that is not there is a fault.
+func ExternalRepoID(ctx context.Context, db query.DB, name string) (int64, error) {
 	if name == "INTERNAL" {
 		return 0, nil
 	}

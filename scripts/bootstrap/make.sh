@@ -183,7 +183,7 @@ build_rpms() {
 	local log=$work/rpmbuild.log how
 	touch -d "@$SOURCE_DATE_EPOCH" "$work/bootstrap.spec"
 	for how in -bb -bs; do
-		TREE=$tree rpmbuild "$how" "$work/bootstrap.spec" --define "_topdir $work/rpmbuild" --define "_builddir $lists" --define "_dbpath $work/rpmdb" --define "_rpmdir $work/result/rpms" --define "_srcrpmdir $work/result/srpms" \
+		TREE=$tree LISTS=$lists rpmbuild "$how" "$work/bootstrap.spec" --define "_topdir $work/rpmbuild" --define "_dbpath $work/rpmdb" --define "_rpmdir $work/result/rpms" --define "_srcrpmdir $work/result/srpms" \
 			--define '_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' >"$log" 2>&1 || { tail -n 40 "$log" >&2; return 1; }
 	done
 }

@@ -66,6 +66,7 @@ die() {
 finish() {
 	local status=$?
 	trap - EXIT
+	set +e
 	if [ -n "$step_title" ]; then
 		close_log
 		printf '\n%sStep %d (%s) failed%s after %s s, with exit status %d.\n' "$red" "$step_number" "$step_title" "$plain" "$(since "$step_began")" "$status" >&2

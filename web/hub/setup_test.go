@@ -493,3 +493,5 @@ func soon[T any](t testing.TB, c <-chan T) T {
 		panic("unreachable")
 	}
 }
+
+func setupLog() *slog.Logger { return slog.New(slog.DiscardHandler) }

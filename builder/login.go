@@ -1,0 +1,110 @@
+package builder
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+
+	"moromi/internal/hubclient"
+)
+
+// login opens the builder's exclusive session.
+func login(ctx context.Context, cfg *Config) (Session, error) {
+	client, err := hubHTTP(cfg)
+	if err != nil {
+		return nil, err
+	}
+	c := hubclient.New(cfg.Server, hubclient.Options{HTTP: client, Log: cfg.Log, MaxRetries: cfg.MaxRetries, RetryInterval: cfg.RetryInterval, OfflineRetry: true})
+	if cfg.Cert != "" {
+		err = c.LoginCertificate(ctx, "")
+	} else {
+		var password string
+		if password, err = cfg.password(); err != nil {
+			return nil, err
+		}
+		err = c.Login(ctx, cfg.User, password)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("log in at %s as %s: %w", cfg.Server, cfg.User, err)
+	}
+	s := session{c}
+	if err := s.Exclusive(ctx, cfg.ForceLock); err != nil {
+		return nil, errors.Join(fmt.Errorf("take the exclusive session: %w (force_lock takes it from another builder)", err), s.Logout(ctx))
+	}
+	return s, nil
+}
+
+// hubHTTP is the client for the hub: with the builder's certificate and its authority where they are configured.
+func hubHTTP(cfg *Config) (*http.Client, error) {
+	if cfg.Cert == "" && cfg.ServerCA == "" {
+		return cfg.HTTP, nil
+	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12}
+	if cfg.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(cfg.Cert, cfg.Cert) // one file with both, as Koji has it
+		if err != nil {
+			return nil, fmt.Errorf("load the certificate: %w", err)
+		}
+		conf.Certificates = []tls.Certificate{pair}
+	}
+	if cfg.ServerCA != "" {
+		pem, err := os.ReadFile(cfg.ServerCA)
+		if err != nil {
+			return nil, fmt.Errorf("load the hub's authority: %w", err)
+		}
+		conf.RootCAs = x509.NewCertPool()
+		if !conf.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("load the hub's authority: no certificate in %s", cfg.ServerCA)
+		}
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = conf
+	return &http.Client{Transport: t}, nil
+}
+
+// session is a hubclient.Client as the daemon sees it.
+type session struct{ *hubclient.Client }
+
+// ID is the session's number.
+func (s session) ID() int64 { return s.SessionID() }
+
+// Exclusive makes this the user's only session.
+func (s session) Exclusive(ctx context.Context, force bool) error {
+	return s.ExclusiveSession(ctx, force)
+}
+
+// Child opens a sub-session.
+func (s session) Child(ctx context.Context) (Session, error) {
+	c, err := s.Subsession(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return session{c}, nil
+}
+
+// EndChild ends a sub-session.
+func (s session) EndChild(ctx context.Context, id int64) error { return s.LogoutChild(ctx, id) }
+
+// Notices is the hub's push stream.
+func (s session) Notices(ctx context.Context) (<-chan Notice, error) {
+	in, err := s.Stream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan Notice)
+	go func() {
+		defer close(out)
+		for n := range in {
+			select {
+			case out <- Notice{Reason: n.Reason, Task: n.Task}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out, nil
+}

@@ -1,0 +1,337 @@
+package commands
+
+import (
+	"context"
+	"time"
+
+	"moromi/aggregates/repo"
+	"moromi/events"
+	"moromi/internal/fault"
+	"moromi/internal/koji"
+	"moromi/internal/xmlrpc"
+	"moromi/projections/query"
+	repomodel "moromi/projections/repo"
+	taskmodel "moromi/projections/task"
+	usermodel "moromi/projections/user"
+)
+
+// RequestRepo is what someone wants of a tag's repository. With neither event it may lag behind the tag as far as the site allows.
+type RequestRepo struct {
+	Tag      any // name, id or struct, as clients give it
+	MinEvent *int64
+	Last     bool // not older than the tag's last change
+	AtEvent  *int64
+	Opts     events.RepoOpts
+	Priority *int64 // relative to the default; negative, more urgent, for administrators only
+	Force    bool   // ask even if there is one
+}
+
+// RequestRepo answers with a repository that is there, or with the request for one, in repo.request's shape.
+func (s *Service) RequestRepo(ctx context.Context, a Actor, in RequestRepo) (query.Row, error) {
+	t, err := s.repoTag(ctx, in.Tag, nil)
+	if err != nil {
+		return nil, err
+	}
+	if in.Opts.Maven != nil && *in.Opts.Maven && !s.Repos.EnableMaven {
+		return nil, fault.New(fault.Generic, "Maven support not enabled")
+	}
+	ev := events.RepoRequested{TagID: t.id, Owner: a.UserID, Priority: koji.PriorityDefault, Opts: in.Opts}
+	if err := s.requestEvents(ctx, t, in, &ev); err != nil {
+		return nil, err
+	}
+	if in.Priority != nil {
+		if *in.Priority < 0 && !a.Admin {
+			return nil, fault.New(fault.ActionNotAllowed, "only admins may create high-priority requests")
+		}
+		ev.Priority += *in.Priority
+	}
+	return s.request(ctx, a, ev, in.Force)
+}
+
+// request puts a request to the tag's stream and answers with what became of it.
+func (s *Service) request(ctx context.Context, a Actor, ev events.RepoRequested, force bool) (query.Row, error) {
+	asked, err := s.ask(ctx, a, ev, force)
+	if err != nil {
+		return nil, err
+	}
+	out := query.Row{"repo": nil, "request": nil, "duplicate": asked.Duplicate}
+	if asked.Repo != 0 {
+		row, err := repomodel.Get(ctx, s.DB, asked.Repo, nil)
+		out["repo"] = row
+		return out, err
+	}
+	row, err := repomodel.GetRequest(ctx, s.DB, asked.Request)
+	out["request"] = row
+	return out, err
+}
+
+// ask draws an id only when the request turns out to be a new one.
+func (s *Service) ask(ctx context.Context, a Actor, ev events.RepoRequested, force bool) (asked repo.Asked, err error) {
+	fresh := false
+	decide := func(t *repo.Tag) ([]events.Event, error) {
+		var evs []events.Event
+		asked, evs = t.Request(ev, force)
+		if fresh = ev.ID == 0 && asked.Repo == 0 && !asked.Duplicate; fresh {
+			return nil, nil
+		}
+		return evs, nil
+	}
+	for range 2 {
+		if _, err = Decide(ctx, s, a, "request repo", repo.Stream(ev.TagID), decide); err != nil || !fresh {
+			return asked, err
+		}
+		if ev.ID, err = s.nextID(ctx, "repo_request"); err != nil {
+			return asked, err
+		}
+	}
+	return asked, nil
+}
+
+// requestEvents sets which content is asked for.
+func (s *Service) requestEvents(ctx context.Context, t repoTag, in RequestRepo, ev *events.RepoRequested) error {
+	switch {
+	case in.AtEvent != nil && (in.MinEvent != nil || in.Last):
+		return fault.New(fault.Parameter, "The min_event and at_event options conflict")
+	case in.AtEvent != nil:
+		ev.AtEvent = in.AtEvent
+		return s.validEvent(ctx, *in.AtEvent)
+	case in.MinEvent != nil:
+		ev.MinEvent = in.MinEvent
+		return s.validEvent(ctx, *in.MinEvent)
+	}
+	last, err := s.tagLastChange(ctx, t.id, nil)
+	if err != nil {
+		return err
+	}
+	if last == nil {
+		return fault.New(fault.Generic, "the tag %s has no events", t.name)
+	}
+	if ev.MinEvent = last; in.Last {
+		return nil
+	}
+	lag := s.Repos.Lag
+	if n, ok := t.extra["repo.lag"].(int64); ok {
+		lag = n
+	}
+	base, err := s.laggingEvent(ctx, t.id, lag)
+	if err == nil && base != nil && *base < *last {
+		ev.MinEvent = base
+	}
+	return err
+}
+
+// laggingEvent is the last event before the window of moments in which now minus lag falls; without one, the tag's first.
+func (s *Service) laggingEvent(ctx context.Context, tag, lag int64) (*int64, error) {
+	base := s.Clock().Unix() - lag
+	base -= base % s.Repos.LagWindow
+	ev, err := s.eventBefore(ctx, time.Unix(base, 0))
+	if err != nil || ev != nil {
+		return ev, err
+	}
+	return s.tagFirstChange(ctx, tag, nil)
+}
+
+// validEvent refuses what is no event that clients may know.
+func (s *Service) validEvent(ctx context.Context, id int64) error {
+	var there bool
+	if err := s.DB.QueryRow(ctx, `select exists (select from events where id = $1)`, id).Scan(&there); err != nil {
+		return err
+	}
+	if !there {
+		return fault.New(fault.Parameter, "Invalid event: %d", id)
+	}
+	return nil
+}
+
+func (s *Service) eventBefore(ctx context.Context, at time.Time) (*int64, error) {
+	var id *int64
+	err := s.DB.QueryRow(ctx, `select (select id from events where time < $1 order by time desc, id desc limit 1)`, at).Scan(&id)
+	return id, err
+}
+
+// SetRepoRequestPriority gives an active request another priority.
+func (s *Service) SetRepoRequestPriority(ctx context.Context, a Actor, id, priority int64) error {
+	return s.decideRequest(ctx, a, "set repo request priority", id, func(t *repo.Tag, tag int64) []events.Event { return t.Prioritize(tag, id, priority) })
+}
+
+func (s *Service) decideRequest(ctx context.Context, a Actor, command string, id int64, f func(*repo.Tag, int64) []events.Event) error {
+	tag, err := repomodel.TagOfRequest(ctx, s.DB, id)
+	if err != nil || tag == 0 {
+		return err
+	}
+	_, err = Decide(ctx, s, a, command, repo.Stream(tag), func(t *repo.Tag) ([]events.Event, error) { return f(t, tag), nil })
+	return err
+}
+
+// RepoRequestTasked records which task makes the repository that a request asks for; nil: none does any more.
+func (s *Service) RepoRequestTasked(ctx context.Context, a Actor, id int64, task *int64) error {
+	return s.decideRequest(ctx, a, "task repo request", id, func(t *repo.Tag, tag int64) []events.Event { return t.Tasked(tag, id, task) })
+}
+
+// AbandonRepoRequest gives up an active request: its repository cannot be made.
+func (s *Service) AbandonRepoRequest(ctx context.Context, a Actor, id int64) error {
+	return s.decideRequest(ctx, a, "abandon repo request", id, func(t *repo.Tag, tag int64) []events.Event { return t.Abandon(tag, id) })
+}
+
+// CheckRepoQueue starts newRepo tasks for active requests as Koji's kojira has it done, the most urgent first, and looks after those under way.
+// It is for sites where builders make the repositories; where the hub does, nothing is waiting here for long.
+func (s *Service) CheckRepoQueue(ctx context.Context, a Actor) error {
+	waiting, err := repomodel.Waiting(ctx, s.DB)
+	if err != nil {
+		return err
+	}
+	tasks, maven := int64(0), int64(0)
+	var todo []query.Row
+	for _, r := range waiting {
+		state, busy := r["task_state"].(int64)
+		if busy && !koji.TaskState(state).Finished() {
+			tasks++
+			if wantsMaven(r) {
+				maven++
+			}
+			continue
+		}
+		again, err := s.retryRequest(ctx, a, r, busy, koji.TaskState(state))
+		if err != nil {
+			return err
+		}
+		if again {
+			todo = append(todo, r)
+		}
+	}
+	for _, r := range todo {
+		if tasks >= s.Repos.MaxTasks {
+			return nil
+		}
+		if wantsMaven(r) {
+			if maven >= s.Repos.MaxMavenTasks {
+				continue
+			}
+			maven++
+		}
+		tasks++
+		if err := s.startRepoTask(ctx, a, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func wantsMaven(r query.Row) bool {
+	opts, _ := r["opts"].(map[string]any)
+	return truth(opts["maven"])
+}
+
+// retryRequest looks at a request without a task under way. It answers whether it needs a task: one whose task succeeded after all is answered,
+// and one that was tried too often is given up.
+func (s *Service) retryRequest(ctx context.Context, a Actor, r query.Row, tasked bool, state koji.TaskState) (bool, error) {
+	if !tasked {
+		return true, nil
+	}
+	id := r["id"].(int64)
+	if state == koji.TaskClosed {
+		res, err := taskmodel.Result(ctx, s.DB, r["task_id"].(int64))
+		if list, ok := res.([]any); err == nil && ok && len(list) > 0 {
+			if made, ok := list[0].(int64); ok {
+				answered := false
+				err := s.decideRequest(ctx, a, "fulfill repo request", id, func(t *repo.Tag, tag int64) []events.Event {
+					evs := t.Fulfill(tag, id, made)
+					answered = len(evs) > 0
+					return evs
+				})
+				if err != nil || answered {
+					return false, err
+				}
+			}
+		}
+	}
+	if r["tries"].(int64) > s.Repos.Retries {
+		return false, s.AbandonRepoRequest(ctx, a, id)
+	}
+	return true, nil
+}
+
+// repoTaskPriority is the priority of newRepo tasks (kojihub.repos.repo_queue_task).
+const repoTaskPriority = 15
+
+func (s *Service) startRepoTask(ctx context.Context, a Actor, r query.Row) error {
+	opts := r["opts"].(map[string]any)
+	kw := xmlrpc.Kwargs{"opts": opts}
+	if at, ok := r["at_event"].(int64); ok {
+		kw["event"] = at
+	}
+	priority := int64(repoTaskPriority)
+	in := MakeTask{Method: "newRepo", Params: []any{map[string]any{"id": r["tag_id"], "name": r["tag_name"]}, kw}, Channel: "createrepo", Priority: &priority}
+	owner, err := usermodel.ByName(ctx, s.DB, s.Repos.QueueUser)
+	if err != nil {
+		return err
+	}
+	if owner != nil {
+		in.Owner = owner["id"].(int64)
+	}
+	task, err := s.MakeTask(ctx, a, in)
+	if err != nil {
+		return err
+	}
+	return s.RepoRequestTasked(ctx, a, r["id"].(int64), &task)
+}
+
+// autoPriority is that of automatic requests, relative to the default: they must not hold up people.
+const autoPriority = 5
+
+// AutoRequestRepos asks for repositories of the tags that are set to have them always (extra repo.auto).
+func (s *Service) AutoRequestRepos(ctx context.Context, a Actor) error {
+	tags, err := s.autoTags(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range tags {
+		last, err := s.tagLastChange(ctx, t.id, nil)
+		if err != nil {
+			return err
+		}
+		base, err := s.laggingEvent(ctx, t.id, t.lag)
+		if err != nil {
+			return err
+		}
+		if last == nil {
+			continue
+		}
+		if base != nil && *base < *last {
+			last = base
+		}
+		ev := events.RepoRequested{TagID: t.id, Owner: a.UserID, Priority: koji.PriorityDefault + autoPriority, MinEvent: last}
+		if _, err := s.ask(ctx, a, ev, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// autoTag is a tag with repo.auto.
+type autoTag struct{ id, lag int64 }
+
+// autoTags reads the tags' own settings; inherited ones do not count, as in Koji.
+func (s *Service) autoTags(ctx context.Context) ([]autoTag, error) {
+	cols := []query.Col{{Name: "tag_id", Expr: "tag_id"}, {Name: "key", Expr: "key"}, {Name: "value", Expr: "value"}}
+	rows, err := query.New(cols, "tag_extra").Where("key in ('repo.auto', 'repo.lag') and active and value is not null").OrderBy("tag_id, key").All(ctx, s.DB)
+	if err != nil {
+		return nil, err
+	}
+	var out []autoTag
+	for _, r := range rows { // repo.auto before repo.lag
+		v, err := query.JSON(r["value"])
+		if err != nil {
+			continue // Koji, too, passes over what is not JSON
+		}
+		id := r["tag_id"].(int64)
+		if r["key"] == "repo.auto" {
+			if truth(v) {
+				out = append(out, autoTag{id, s.Repos.AutoLag})
+			}
+		} else if n, ok := v.(int64); ok && len(out) > 0 && out[len(out)-1].id == id {
+			out[len(out)-1].lag = n
+		}
+	}
+	return out, nil
+}
