@@ -234,8 +234,8 @@ func (s *Service) CancelBuild(ctx context.Context, a Actor, id int64) (bool, err
 	return true, err
 }
 
-// CancelTaskBuilds stops the builds that a canceled task was making; the task is left alone.
-func (s *Service) CancelTaskBuilds(ctx context.Context, a Actor, taskID int64) error {
+// cancelBuildsOfTask stops the builds that a canceled task was making; the task is left alone.
+func (s *Service) cancelBuildsOfTask(ctx context.Context, a Actor, taskID int64) error {
 	state := int64(koji.BuildBuilding)
 	rows, err := buildmodel.List(ctx, s.DB, buildmodel.Filter{Task: &taskID, State: &state}, nil, query.Opts{})
 	if err != nil {

@@ -1,71 +1,73 @@
 package commands
 
 import (
-	"context"
-	"slices"
+	"fmt"
+	"io"
+	"strings"
 
-	"moromi/projections/query"
-	usermodel "moromi/projections/user"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"moromi/commands/policy"
 )
 
-// defaultPolicies are the rules that hold where a site sets none: those of Koji's hub (kojihub.app.kojixml, default_policies).
-type defaultPolicies struct{ db query.DB }
+// defaultPolicyText are the rules that hold where a site sets none: those of Koji's hub. There is none for tag, dist_repo and sidetag: what
+// they would decide is allowed.
+const defaultPolicyText = `[policy]
+build_rpm =
+    all :: allow
+build_from_srpm =
+    has_perm admin :: allow
+    all :: deny Only admin can do this via default policy
+build_from_repo_id =
+    has_perm admin :: allow
+    all :: deny Only admin can do this via default policy
+build_from_scm =
+    has_perm admin :: allow
+    all :: deny Only admin can do this via default policy
+package_list =
+    has_perm admin :: allow
+    has_perm tag :: allow
+    all :: deny Only admin/tag can do this via default policy
+channel =
+    has req_channel :: req
+    is_child_task :: parent
+    all :: use default
+priority =
+    all :: stay
+volume =
+    all :: DEFAULT
+cg_import =
+    all :: allow
+vm =
+    has_perm admin win-admin :: allow
+    all :: deny Only admin/win-admin can do this via default policy
+draft_promotion =
+    has_perm draft-promoter :: allow
+    is_build_owner :: allow
+    all :: deny Only draft-promoter and build owner can do this via default policy
+`
 
-// DefaultPolicies are Koji's default rules. db answers who holds which permission.
-func DefaultPolicies(db query.DB) Policies { return defaultPolicies{db} }
-
-// Has implements Policies. There is none by default for tag, dist_repo and sidetag: what they would decide is allowed.
-func (p defaultPolicies) Has(name string) bool {
-	return slices.Contains([]string{"build_rpm", "build_from_srpm", "build_from_repo_id", "build_from_scm", "package_list", "channel", "priority",
-		"volume", "cg_import", "vm", "draft_promotion"}, name)
-}
-
-// Apply implements Policies.
-func (p defaultPolicies) Apply(ctx context.Context, name string, data map[string]any) (string, error) {
-	switch name {
-	case "channel":
-		switch {
-		case data["req_channel"] != nil:
-			return "req", nil
-		case data["parent"] != nil:
-			return "parent", nil
-		}
-		return "use default", nil
-	case "priority":
-		return "stay", nil
-	case "volume":
-		return "DEFAULT", nil
-	case "build_rpm", "cg_import":
-		return "allow", nil
-	case "build_from_srpm", "build_from_repo_id", "build_from_scm":
-		return p.holders(ctx, data, "deny Only admin can do this via default policy", "admin")
-	case "package_list":
-		return p.holders(ctx, data, "deny", "admin", "tag")
-	case "vm":
-		return p.holders(ctx, data, "deny", "admin", "win-admin")
-	case "draft_promotion":
-		if owner, ok := data["owner_id"]; ok && owner == data["user_id"] {
-			return "allow", nil
-		}
-		return p.holders(ctx, data, "deny Only draft-promoter and build owner can do this via default policy", "draft-promoter")
-	}
-	return "", nil
-}
-
-// holders allows the user of the data if one of the permissions is theirs, and otherwise answers as told.
-func (p defaultPolicies) holders(ctx context.Context, data map[string]any, otherwise string, perms ...string) (string, error) {
-	id, ok := data["user_id"].(int64)
-	if !ok {
-		return otherwise, nil
-	}
-	own, err := usermodel.Perms(ctx, p.db, id, true)
+// DefaultPolicies are Koji's default rules. db answers the tests.
+func DefaultPolicies(db *pgxpool.Pool) Policies {
+	p, err := SitePolicies(db, strings.NewReader(""))
 	if err != nil {
-		return "", err
+		panic(err) // the text above can be parsed, whatever the site
 	}
-	for _, perm := range perms {
-		if slices.Contains(own, perm) {
-			return "allow", nil
-		}
+	return p
+}
+
+// SitePolicies are the rule sets of a [policy] section as in Koji's hub.conf; where it has none of a name, the default holds.
+func SitePolicies(db *pgxpool.Pool, file io.Reader) (Policies, error) {
+	all, err := policy.ParseFile(strings.NewReader(defaultPolicyText))
+	if err != nil {
+		return nil, fmt.Errorf("default policies: %w", err)
 	}
-	return otherwise, nil
+	own, err := policy.ParseFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("site policies: %w", err)
+	}
+	for name, set := range own {
+		all[name] = set
+	}
+	return sitePolicies{sets: all, facts: policyFacts{db}}, nil
 }

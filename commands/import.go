@@ -3,12 +3,9 @@ package commands
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path"
 	"slices"
-
-	"github.com/jackc/pgx/v5"
 
 	"moromi/aggregates/build"
 	"moromi/events"
@@ -18,7 +15,6 @@ import (
 	buildmodel "moromi/projections/build"
 	rootmodel "moromi/projections/buildroot"
 	"moromi/projections/query"
-	rpmmodel "moromi/projections/rpm"
 	taskmodel "moromi/projections/task"
 )
 

@@ -20,7 +20,7 @@ type Policies interface {
 // denies. The reason is the rule's, for the refusal.
 func (s *Service) CheckPolicy(ctx context.Context, policy string, data map[string]any) (allowed bool, reason string, err error) {
 	if !s.Policies.Has(policy) {
-		return true, "", nil
+		return true, "missing policy", nil
 	}
 	action, err := s.Policies.Apply(ctx, policy, data)
 	if err != nil {
@@ -29,7 +29,7 @@ func (s *Service) CheckPolicy(ctx context.Context, policy string, data map[strin
 	verdict, rest, _ := strings.Cut(strings.TrimSpace(action), " ")
 	switch strings.ToLower(verdict) {
 	case "allow":
-		return true, rest, nil
+		return true, strings.TrimSpace(rest), nil
 	case "deny":
 		return false, strings.TrimSpace(rest), nil
 	case "":

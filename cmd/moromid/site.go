@@ -142,7 +142,11 @@ func openSite(ctx context.Context, s *settings, log *slog.Logger, own bool) (_ *
 	if err != nil {
 		return nil, err
 	}
-	st.service = commands.NewService(st.ledger, st.engine, st.db, commands.DefaultPolicies(st.db), log, time.Now)
+	policies, err := st.policies()
+	if err != nil {
+		return nil, err
+	}
+	st.service = commands.NewService(st.ledger, st.engine, st.db, policies, log, time.Now)
 	return st, nil
 }
 
@@ -215,6 +219,23 @@ func (st *site) openLedger(ctx context.Context) (err error) {
 		}
 	})
 	return nil
+}
+
+// policies reads the site's rules.
+func (st *site) policies() (commands.Policies, error) {
+	if st.settings.PolicyFile == "" {
+		return commands.DefaultPolicies(st.db), nil
+	}
+	f, err := os.Open(st.settings.PolicyFile)
+	if err != nil {
+		return nil, fmt.Errorf("open policies: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	p, err := commands.SitePolicies(st.db, f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", st.settings.PolicyFile, err)
+	}
+	return p, nil
 }
 
 // follow runs the engine until the site is closed. For verbs that only visit: commands wait for the read models.

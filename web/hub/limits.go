@@ -19,6 +19,8 @@ type Limits struct {
 	Multicall int64
 	// Streams is how many builder streams one hub process keeps.
 	Streams int64
+	// Ping is how often a builder stream says that it is alive, which keeps proxies from closing it, and checks its session.
+	Ping time.Duration
 }
 
 // The default limits.
@@ -27,6 +29,7 @@ const (
 	DefaultUploadFile = 64 << 30 // past every disk image seen; less than a disk
 	DefaultMulticall  = 256 << 20
 	DefaultStreams    = 10_000
+	DefaultPing       = 20 * time.Second
 )
 
 func (l Limits) orDefault() Limits {
@@ -37,6 +40,9 @@ func (l Limits) orDefault() Limits {
 		if *f.field <= 0 {
 			*f.field = f.value
 		}
+	}
+	if l.Ping <= 0 {
+		l.Ping = DefaultPing
 	}
 	return l
 }

@@ -11,9 +11,6 @@ import (
 	"moromi/internal/koji"
 )
 
-// pingInterval keeps proxies from closing a quiet stream, and is how soon a stream of an ended session is closed.
-const pingInterval = 20 * time.Second
-
 // serveStream is GET /kojihub/stream: Server-Sent Events that tell a builder to ask for its tasks.
 //
 //	event: wake
@@ -47,7 +44,7 @@ func (h *Hub) serveStream(w http.ResponseWriter, r *http.Request) {
 	if err := s.send(Notice{Reason: "hello"}); err != nil {
 		return
 	}
-	ping := time.NewTicker(pingInterval)
+	ping := time.NewTicker(h.cfg.Limits.Ping)
 	defer ping.Stop()
 	for err == nil {
 		select {
