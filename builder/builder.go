@@ -54,6 +54,9 @@ type Notice struct {
 	Task int64
 }
 
+// headerTimeout is how long a file server may think before it answers. The transfer itself may take its time.
+const headerTimeout = time.Minute
+
 // Run works as a builder until ctx ends; then it stops its tasks, gives them back to the hub, logs out and returns nil.
 // Any other end is an error: a configuration that cannot work, a refused login, a session that was taken over.
 func Run(ctx context.Context, cfg Config) error {
@@ -73,7 +76,9 @@ func Serve(ctx context.Context, cfg Config, s Session) error {
 		cfg.Log = slog.Default()
 	}
 	if cfg.HTTP == nil {
-		cfg.HTTP = &http.Client{Transport: http.DefaultTransport}
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.ResponseHeaderTimeout = headerTimeout
+		cfg.HTTP = &http.Client{Transport: t}
 	}
 	dir, err := filepath.Abs(cfg.WorkDir)
 	if err != nil {

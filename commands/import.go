@@ -60,9 +60,11 @@ func (s *Service) CompleteBuild(ctx context.Context, a Actor, in CompleteBuild) 
 	})
 }
 
-// finishAll replaces uploads by symlinks. What fails here costs a second name of a file and nothing else.
+// finishAll replaces uploads by symlinks, the first of the list, a build's source rpm, last: while it is a file there may be more to tidy up.
+// What fails here costs a second name of a file and nothing else.
 func (s *Service) finishAll(places []place) {
-	for _, p := range places {
+	for i := range places {
+		p := places[len(places)-1-i]
 		if err := s.finish(p); err != nil {
 			s.Log.Warn("an imported upload keeps its file", "path", p.from.String(), "error", err)
 		}
@@ -90,34 +92,49 @@ func (s *Service) tidyCompleted(ctx context.Context, in CompleteBuild, b query.R
 	if err != nil || !completed {
 		return false, err
 	}
-	tree := treeOf(b)
-	tidied := false
-	for _, rel := range append([]string{in.SRPM}, in.RPMs...) {
+	srpm, err := workPath(in.SRPM)
+	if err != nil {
+		return false, err
+	}
+	if st, err := s.Files.Lstat(srpm); err != nil || !st.Mode().IsRegular() {
+		return false, nil // nothing to tidy up: the call is a mistake
+	}
+	places, err := placesOf(treeOf(b), append([]string{in.SRPM}, in.RPMs...))
+	if err != nil {
+		return false, err
+	}
+	places = slices.DeleteFunc(places, func(p place) bool {
+		_, err := s.Files.Stat(p.to)
+		return err != nil
+	})
+	s.finishAll(places)
+	return len(places) > 0, nil
+}
+
+// placesOf gives the places of rpms by their file names; of several of one name the first was imported.
+func placesOf(tree storage.Build, rpms []string) ([]place, error) {
+	var out []place
+	seen := map[string]bool{}
+	for _, rel := range rpms {
 		from, err := workPath(rel)
 		if err != nil {
-			return false, err
+			return nil, err
 		}
-		st, err := s.Files.Lstat(from)
-		if err != nil || !st.Mode().IsRegular() {
+		if seen[from.Base()] {
 			continue
 		}
+		seen[from.Base()] = true
 		n, err := koji.ParseNVRA(from.Base())
 		if err != nil {
-			return false, err
+			return nil, err
 		}
 		to, err := tree.RPM(n.Arch, from.Base())
 		if err != nil {
-			return false, err
+			return nil, err
 		}
-		if _, err := s.Files.Stat(to); err != nil {
-			continue
-		}
-		if err := s.finish(place{from, to}); err != nil {
-			return false, err
-		}
-		tidied = true
+		out = append(out, place{from, to})
 	}
-	return tidied, nil
+	return out, nil
 }
 
 func treeOf(b query.Row) storage.Build {

@@ -2,9 +2,7 @@ package commands
 
 import (
 	"context"
-	"encoding/json"
 	"path"
-	"strings"
 
 	"moromi/events"
 	"moromi/internal/fault"
@@ -151,11 +149,4 @@ func fits(name string, patterns []string) bool {
 		}
 	}
 	return false
-}
-
-// optsJSON is o as JSON text, for queries.
-func optsJSON(o events.RepoOpts) (string, error) {
-	var b strings.Builder
-	err := json.NewEncoder(&b).Encode(o)
-	return strings.TrimSpace(b.String()), err
 }

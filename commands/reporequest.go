@@ -94,10 +94,10 @@ func (s *Service) requestEvents(ctx context.Context, t repoTag, in RequestRepo, 
 		return fault.New(fault.Parameter, "The min_event and at_event options conflict")
 	case in.AtEvent != nil:
 		ev.AtEvent = in.AtEvent
-		return s.validEvent(ctx, *in.AtEvent)
+		return s.ValidEvent(ctx, *in.AtEvent)
 	case in.MinEvent != nil:
 		ev.MinEvent = in.MinEvent
-		return s.validEvent(ctx, *in.MinEvent)
+		return s.ValidEvent(ctx, *in.MinEvent)
 	}
 	last, err := s.tagLastChange(ctx, t.id, nil)
 	if err != nil {
@@ -131,8 +131,8 @@ func (s *Service) laggingEvent(ctx context.Context, tag, lag int64) (*int64, err
 	return s.tagFirstChange(ctx, tag, nil)
 }
 
-// validEvent refuses what is no event that clients may know.
-func (s *Service) validEvent(ctx context.Context, id int64) error {
+// ValidEvent refuses what is no event that clients may know.
+func (s *Service) ValidEvent(ctx context.Context, id int64) error {
 	var there bool
 	if err := s.DB.QueryRow(ctx, `select exists (select from events where id = $1)`, id).Scan(&there); err != nil {
 		return err

@@ -192,7 +192,8 @@ type schedTask struct {
 }
 
 func (sc *Scheduler) freeTasks(ctx context.Context) ([]*schedTask, error) {
-	rows, err := sc.service.DB.Query(ctx, `select id, channel_id, arch, weight from task where state = 0 order by priority, create_time, id limit $1`, scheduleBatch)
+	rows, err := sc.service.DB.Query(ctx, `select id, channel_id, arch, weight from task where state = 0 and method <> all($2)
+		order by priority, create_time, id limit $1`, scheduleBatch, HubMethods())
 	if err != nil {
 		return nil, fmt.Errorf("read free tasks: %w", err)
 	}
@@ -201,6 +202,12 @@ func (sc *Scheduler) freeTasks(ctx context.Context) ([]*schedTask, error) {
 		return t, r.Scan(&t.id, &t.channel, &t.arch, &t.weight)
 	})
 }
+
+// HubMethods are the methods of tasks that the hub carries out itself: the scheduler leaves them alone.
+func HubMethods() []string { return task.HubMethods() }
+
+// RunByHub tells whether the hub carries out tasks of the method itself.
+func RunByHub(method string) bool { return task.RunByHub(method) }
 
 // refusals reads who refused which free task, leaving out soft ones that have run out.
 func (sc *Scheduler) refusals(ctx context.Context) (map[[2]int64]bool, error) {

@@ -8,6 +8,7 @@ import (
 	"moromi/internal/fault"
 	"moromi/internal/koji"
 	"moromi/projections/query"
+	tagmodel "moromi/projections/tag"
 )
 
 // ensurePackage gives a package's id, making it known if it is not.
@@ -69,38 +70,25 @@ func (s *Service) tagFirstChange(ctx context.Context, tag int64, after *int64) (
 	return at, nil
 }
 
-// tagInfo gives a tag's id, name, maven_support and extra, its own settings and those it inherits; a fault if there is none.
-func (s *Service) tagInfo(ctx context.Context, tag any, event *int64) (query.Row, error) {
-	if m, ok := tag.(map[string]any); ok {
-		if tag = m["id"]; tag == nil {
-			tag = m["name"]
+// tagInfo gives a tag in getTag's shape by id, name or a struct of these; a fault if there is none.
+func (s *Service) tagInfo(ctx context.Context, key any, event *int64) (query.Row, error) {
+	if m, ok := key.(map[string]any); ok {
+		if key = m["id"]; key == nil {
+			key = m["name"]
 		}
 	}
-	q := query.New([]query.Col{{Name: "id", Expr: "tag.id"}, {Name: "name", Expr: "tag.name"}, {Name: "arches", Expr: "tag_config.arches"},
-		{Name: "maven_support", Expr: "tag_config.maven_support"}}, "tag").Join("join tag_config on tag_config.tag_id = tag.id").At("tag_config", event)
-	switch v := tag.(type) {
+	var spec tagmodel.Spec
+	switch v := key.(type) {
 	case int64:
-		q.Where("tag.id = ?", v)
+		spec.ID = v
 	case string:
-		q.Where("tag.name = ?", v)
+		spec.Name = v
 	default:
 		return nil, fault.New(fault.Generic, "Invalid type for tagInfo: a tag is an id or a name")
 	}
-	row, err := q.One(ctx, s.DB)
-	if err != nil {
-		return nil, err
+	row, err := tagmodel.Get(ctx, s.DB, spec, event, false)
+	if err == nil && row == nil {
+		err = tagmodel.Missing(key)
 	}
-	if row == nil {
-		return nil, fault.New(fault.Generic, "No such tagInfo: %v", tag)
-	}
-	extra := map[string]any{}
-	own, err := query.New([]query.Col{{Name: "key", Expr: "key"}, {Name: "value", Expr: "value"}}, "tag_extra").At("tag_extra", event).
-		Where("tag_id = ? and value is not null", row["id"]).All(ctx, s.DB)
-	for _, r := range own {
-		if v, err := query.JSON(r["value"]); err == nil {
-			extra[r["key"].(string)] = v
-		}
-	}
-	row["extra"] = extra
 	return row, err
 }

@@ -6,7 +6,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"moromi/internal/fault"
+	"moromi/aggregates/tag"
+	"moromi/events"
 )
 
 // Why the content of a tag changed although nothing was tagged (koji.TAG_UPDATE_TYPES).
@@ -26,33 +27,18 @@ func (s *Service) noteTagUpdates(ctx context.Context, a Actor, build int64, kind
 	if err != nil {
 		return fmt.Errorf("tags of build %d: %w", build, err)
 	}
-	for _, tag := range tags {
-		n, ok := any(s).(tagNoter)
-		if !ok {
-			return fault.New(fault.Generic, "the change of build %d cannot be noted in tag %d", build, tag)
-		}
-		if err := n.NoteTagUpdate(ctx, a, tag, kind); err != nil {
+	for _, id := range tags {
+		if _, err := Decide(ctx, s, a, "note tag update", tag.Stream(id), func(t *tag.Tag) ([]events.Event, error) { return t.Update(kind) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// tagNoter is the part of the tags' commands that records why a tag's content changed.
-type tagNoter interface {
-	NoteTagUpdate(ctx context.Context, a Actor, tag int64, kind int) error
-}
-
-// tagDropper is the part that takes a build out of a tag, whatever the tag's rules.
-type tagDropper interface {
-	DropFromTag(ctx context.Context, a Actor, tag, build int64) error
-}
-
 // dropFromTag takes a build out of a tag, whatever the tag's rules.
-func (s *Service) dropFromTag(ctx context.Context, a Actor, tag, build int64) error {
-	d, ok := any(s).(tagDropper)
-	if !ok {
-		return fault.New(fault.Generic, "build %d cannot be taken out of tag %d", build, tag)
-	}
-	return d.DropFromTag(ctx, a, tag, build)
+func (s *Service) dropFromTag(ctx context.Context, a Actor, tagID, build int64) error {
+	_, err := Decide(ctx, s, a, "drop build from tag", tag.Stream(tagID), func(t *tag.Tag) ([]events.Event, error) {
+		return t.UntagBuild(build, fmt.Sprint(build), fmt.Sprint(tagID), false)
+	})
+	return err
 }

@@ -215,3 +215,17 @@ func (s *Service) settleMove(b query.Row, volumeName string) error {
 	tree.Volume = volumeName
 	return s.linkVolume(tree)
 }
+
+// AddBuildType makes a build type; one that is there is left as it is.
+func (s *Service) AddBuildType(ctx context.Context, a Actor, typeName string) error {
+	if err := koji.VerifyName(typeName); err != nil {
+		return err
+	}
+	_, err := Decide(ctx, s, a, "add build type", catalog.Stream(catalog.BuildType), func(c *catalog.Catalog) ([]events.Event, error) {
+		if _, known := c.ID(typeName); known {
+			return nil, fault.New(fault.Generic, "btype %s already exists", typeName)
+		}
+		return []events.Event{events.BuildTypeDefined{ID: c.Next(), Name: typeName}}, nil
+	})
+	return err
+}

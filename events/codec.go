@@ -119,7 +119,7 @@ func of[E Event]() registration {
 }
 
 // registry has every event type by its wire name. It is filled once and only read.
-var registry = register(nameEvents, userEvents, tagEvents, targetEvents, externalRepoEvents, packageEvents, hostEvents, channelEvents,
+var registry = register(nameEvents, userEvents, tagEvents, targetEvents, externalRepoEvents, hostEvents, channelEvents,
 	taskEvents, buildEvents, buildrootEvents, repoEvents, catalogEvents)
 
 func register(lists ...func() []registration) map[string]decoder {

@@ -30,7 +30,7 @@ type TaskAssigned struct {
 	Override bool  `json:"override,omitempty"`
 }
 
-// TaskOpened: the host runs the task now.
+// TaskOpened: the host runs the task now; host 0 is the hub itself.
 type TaskOpened struct {
 	ID     int64 `json:"id"`
 	HostID int64 `json:"host_id"`

@@ -63,8 +63,12 @@ func NewEngine(store events.Store, pool *pgxpool.Pool, schema string, log *slog.
 }
 
 // OnCommit registers a watcher that is called, in order and outside of any transaction, with the commits whose rows have just become
-// visible. It must not block: it hands over and returns. Register before Run.
-func (e *Engine) OnCommit(f func([]*events.Commit)) { e.watchers = append(e.watchers, f) }
+// visible. It must not block: it hands over and returns. What was registered before Run sees every commit.
+func (e *Engine) OnCommit(f func([]*events.Commit)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.watchers = append(e.watchers, f)
+}
 
 // Position is how far the read models are.
 func (e *Engine) Position() events.Position {
@@ -257,11 +261,12 @@ func (e *Engine) advance(to events.Position, commits []*events.Commit) {
 		close(e.moved)
 		e.moved = make(chan struct{})
 	}
+	watchers := e.watchers[:len(e.watchers):len(e.watchers)]
 	e.mu.Unlock()
 	if len(commits) == 0 {
 		return
 	}
-	for _, f := range e.watchers {
+	for _, f := range watchers {
 		f(commits)
 	}
 }

@@ -3,6 +3,7 @@ package task
 
 import (
 	"fmt"
+	"slices"
 
 	"moromi/events"
 	"moromi/internal/fault"
@@ -106,9 +107,17 @@ func (t *Task) LabelChild(label string, child int64) []events.Event {
 	return []events.Event{events.TaskChildLabeled{ID: t.ID, Label: label, Child: child}}
 }
 
+// HubMethods are the methods of tasks that the hub carries out itself; no host gets them. The hub opens and finishes them as host 0.
+func HubMethods() []string { return []string{"newRepo"} }
+
+// RunByHub tells whether the hub carries out tasks of the method itself.
+func RunByHub(method string) bool { return slices.Contains(HubMethods(), method) }
+
 // Assign gives the task to a host. It answers no events and false when the task is not to be had; force takes it from wherever it is.
 func (t *Task) Assign(host int64, force, override bool) ([]events.Event, bool) {
 	switch {
+	case RunByHub(t.Method):
+		return nil, false
 	case force && !t.State.Finished(), t.State == koji.TaskFree:
 		return []events.Event{events.TaskAssigned{ID: t.ID, HostID: host, Override: override}}, true
 	case t.State == koji.TaskAssigned && t.HostID == host:
@@ -117,8 +126,12 @@ func (t *Task) Assign(host int64, force, override bool) ([]events.Event, bool) {
 	return nil, false
 }
 
-// Open lets a host begin. It answers no events when the task is not to be had: another host has it, it is open, or it is finished.
+// Open lets a host begin, or the hub (0) what it carries out itself. It answers no events when the task is not to be had: another host has it,
+// it is open, or it is finished.
 func (t *Task) Open(host int64) []events.Event {
+	if RunByHub(t.Method) != (host == 0) {
+		return nil
+	}
 	if t.State == koji.TaskFree || t.State == koji.TaskAssigned && t.HostID == host {
 		return []events.Event{events.TaskOpened{ID: t.ID, HostID: host}}
 	}

@@ -43,7 +43,7 @@ func (s Spec) MacroFile() (string, error) {
 	var b strings.Builder
 	for _, name := range names {
 		value := macros[name]
-		if strings.ContainsAny(name, " \t\r\n\x00") || strings.ContainsRune(value, 0) {
+		if name == "" || strings.ContainsAny(name, " \t\r\n\x00") || strings.ContainsRune(value, 0) {
 			return "", fmt.Errorf("macro %q of the build tag: not a macro name or value", name)
 		}
 		fmt.Fprintf(&b, "%%%s %s\n", name, strings.ReplaceAll(value, "\n", "\\\n"))

@@ -92,7 +92,7 @@ func rules() []rule {
 
 var (
 	badExit  = regexp.MustCompile(`^\s*(?:error: )?Bad exit status from \S+ \((%\w+)\)`)
-	harmless = regexp.MustCompile(`(?i)-Werror|errors?=0|0 errors|no error|error\.[ch]\b|lerror|^checking |^\s*#|^\+ |^warning: |ignored\)$|^warning:`)
+	harmless = regexp.MustCompile(`(?i)^conftest\.|-Werror|errors?=0|0 errors|no error|error\.[ch]\b|lerror|^checking |^\s*#|^\+ |^warning: |ignored\)$|^warning:`)
 	// executing are the shell's and rpm's echo lines between phases.
 	executing = regexp.MustCompile(`^Executing\((%\w+)\): `)
 )
@@ -178,8 +178,9 @@ func apply(rl rule, lines []string) []string {
 	seen := map[string]bool{}
 	add := func(line string) {
 		line = cut(strings.TrimSpace(line))
-		if line != "" && !seen[line] && len(found) < maxLines {
-			seen[line] = true
+		// rpm says everything again at the end, without the word.
+		if key := strings.TrimPrefix(line, "error: "); key != "" && !seen[key] && len(found) < maxLines {
+			seen[key] = true
 			found = append(found, line)
 		}
 	}

@@ -179,7 +179,8 @@ func validHost(host string) bool {
 			return false
 		}
 	}
-	return name != "" && isWord(name, "._-") && strings.Trim(port, "0123456789") == "" && len(port) <= 5
+	// Dots only separate: a host named ".." is a path to some tools.
+	return name != "" && isWord(name, "._-") && !strings.HasPrefix(name, ".") && !strings.Contains(name, "..") && strings.Trim(port, "0123456789") == "" && len(port) <= 5
 }
 
 func (u *URL) setRepository(raw string) error {

@@ -252,3 +252,12 @@ func (t *Topdir) syncDirs(rel string) error {
 		}
 	}
 }
+
+// OpenRoot opens a directory for work on many files in it, as a root of its own: nothing outside of it is reached through it.
+// What is written there is not synced here.
+func (t *Topdir) OpenRoot(p Path) (*os.Root, error) {
+	if err := check(p); err != nil {
+		return nil, err
+	}
+	return t.root.OpenRoot(p.rel)
+}

@@ -229,6 +229,9 @@ func (e *Encoder) Float(f float64) {
 	e.raw("</double></value>\n")
 }
 
+// FormatFloat gives a double's text as Python's repr does.
+func FormatFloat(f float64) string { return string(appendRepr(nil, f)) }
+
 // appendRepr follows float.__repr__: the shortest text that reads back the same, with an exponent below 1e-4 and from 1e16.
 func appendRepr(b []byte, f float64) []byte {
 	switch {

@@ -233,22 +233,18 @@ func AverageDuration(ctx context.Context, db query.DB, pkg int64, months *int64)
 	return pgx.CollectExactlyOneRow(rows, pgx.RowTo[*float64])
 }
 
-// Untagged gives the complete builds that are in no tag, in untaggedBuilds' shape.
-func Untagged(ctx context.Context, db query.DB, name *string, draft *bool, o query.Opts) (any, error) {
-	q := query.New([]query.Col{{Name: "id", Expr: "build.id"}, {Name: "name", Expr: "package.name"}, {Name: "version", Expr: "build.version"},
-		{Name: "release", Expr: "build.release"}}, "build").Join("join package on package.id = build.pkg_id").
-		Where("build.state = 1").Where("not exists (select from tag_listing where tag_listing.build_id = build.id and tag_listing.active)").OrderBy("build.id")
-	if name != nil {
-		q.Where("package.name = ?", *name)
-	}
-	if draft != nil {
-		q.Where("build.draft = ?", *draft)
-	}
-	return q.Run(ctx, db, o)
-}
-
 // Tags gives the tags that a build is in, as {tag_id, name}.
 func Tags(ctx context.Context, db query.DB, build int64) ([]query.Row, error) {
 	return query.New([]query.Col{{Name: "tag_id", Expr: "tag_listing.tag_id"}, {Name: "name", Expr: "tag.name"}}, "tag_listing").
 		Join("join tag on tag.id = tag_listing.tag_id").Where("tag_listing.build_id = ? and tag_listing.active", build).OrderBy("tag_listing.tag_id").All(ctx, db)
+}
+
+// ContentGenerator gives a content generator as {id, name} by name or id, nil if there is none.
+func ContentGenerator(ctx context.Context, db query.DB, key any) (query.Row, error) {
+	return byNameOrID(ctx, db, "content_generator", key)
+}
+
+// Package gives a package as {id, name} by name or id, nil if there is none.
+func Package(ctx context.Context, db query.DB, key any) (query.Row, error) {
+	return byNameOrID(ctx, db, "package", key)
 }

@@ -280,3 +280,8 @@ func (q *Query) Run(ctx context.Context, db DB, o Opts) (any, error) {
 	rows, err := q.rows(ctx, db, o) // Koji counts within offset and limit
 	return int64(len(rows)), err
 }
+
+// Like turns a shell pattern (* and ?) into one for LIKE.
+func Like(pattern string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`, `?`, `_`, `*`, `%`).Replace(pattern)
+}

@@ -7,13 +7,15 @@ import (
 	"moromi/projections/buildroot"
 	"moromi/projections/catalog"
 	"moromi/projections/host"
+	"moromi/projections/name"
 	"moromi/projections/repo"
 	"moromi/projections/rpm"
+	"moromi/projections/tag"
 	"moromi/projections/task"
 	"moromi/projections/user"
 )
 
 // All are the projections of a hub, in no order: none reads another's tables.
 func All() []projections.Projection {
-	return []projections.Projection{build.New(), buildroot.New(), catalog.New(), host.New(), repo.New(), rpm.New(), task.New(), user.New()}
+	return []projections.Projection{build.New(), buildroot.New(), catalog.New(), host.New(), name.New(), repo.New(), rpm.New(), tag.New(), task.New(), user.New()}
 }

@@ -2,11 +2,13 @@ package repo
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
+	"moromi/events"
 	"moromi/projections/query"
 )
 
@@ -131,8 +133,13 @@ func FindLatest(ctx context.Context, db query.DB, f Find) (query.Row, error) {
 }
 
 // Best gives the READY build repository with the newest content that has every option of opts and no custom one besides, in repo.get's shape; nil
-// if there is none. opts is a JSON object.
-func Best(ctx context.Context, db query.DB, tag int64, min, at *int64, opts string) (query.Row, error) {
+// if there is none.
+func Best(ctx context.Context, db query.DB, tag int64, min, at *int64, want events.RepoOpts) (query.Row, error) {
+	raw, err := json.Marshal(want)
+	if err != nil {
+		return nil, fmt.Errorf("encode repository options: %w", err)
+	}
+	opts := string(raw)
 	clauses := []any{[]any{"tag_id", tag}, []any{"dist", "IS", false}, []any{"state", int64(1)}, []any{"opts", "@>", opts}, []any{"custom_opts", "<@", opts}}
 	if at != nil {
 		clauses = append(clauses, []any{"create_event", *at})

@@ -31,7 +31,7 @@ func (p *Projection) Apply(b *projections.Batch, c *events.Commit, e events.Even
 			startRun(b, c, e.ID, e.HostID)
 		}
 	case events.TaskOpened:
-		p.tasks.Update(b, c, e.ID, `update task set state = $3, host_id = $4, start_time = $5, since = $2 where id = $1`, koji.TaskOpen, e.HostID, c.At)
+		p.tasks.Update(b, c, e.ID, `update task set state = $3, host_id = nullif($4::bigint, 0), start_time = $5, since = $2 where id = $1`, koji.TaskOpen, e.HostID, c.At)
 	case events.TaskFreed:
 		p.tasks.Update(b, c, e.ID, `update task set state = $3, host_id = null, since = $2 where id = $1`, koji.TaskFree)
 		endRun(b, e.ID)

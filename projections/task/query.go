@@ -108,6 +108,12 @@ func Result(ctx context.Context, db query.DB, id int64) (any, error) {
 	return v, err
 }
 
+// Unfinished gives the tasks of some methods that nobody or the hub itself has and that are not finished, the most urgent first.
+func Unfinished(ctx context.Context, db query.DB, methods []string) ([]query.Row, error) {
+	return from(columns, nil).Where("task.method = any(?) and task.state in (0, 1) and task.host_id is null", methods).
+		OrderBy("task.priority, task.id").All(ctx, db)
+}
+
 // Children gives a task's direct children in the order they were made.
 func Children(ctx context.Context, db query.DB, parent int64, request bool, event *int64) ([]query.Row, error) {
 	q := from(columns, event).Where("task.parent = ?", parent).OrderBy("task.id")

@@ -155,7 +155,7 @@ func (w *Writer) fragment(ctx context.Context, p Package) (*Fragment, error) {
 		return nil, err
 	}
 	if f.Digest != p.Digest {
-		return nil, fmt.Errorf("the file has digest %s, not %s", f.Digest, p.Digest)
+		return nil, fmt.Errorf("%w: its SHA-256 is %s, not %s", ErrCorrupt, f.Digest, p.Digest)
 	}
 	return f, w.store.replaceFragment(f)
 }

@@ -3,6 +3,7 @@ package repodata
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -37,6 +38,9 @@ func (k kind) head(packages int) []byte {
 func (k kind) foot() []byte {
 	return []byte([...]string{"</metadata>", "</filelists>", "</otherdata>"}[k])
 }
+
+// ErrCorrupt says that an rpm's file is not the one that the repository shall have.
+var ErrCorrupt = errors.New("another file than the rpm")
 
 // Fragment is what an rpm says about itself in the three files, in createrepo_c's words. It depends on the rpm's
 // bytes alone: where the rpm is and when it was written are put in between its parts. It never changes.

@@ -149,6 +149,9 @@ func (h *Hub) remoteAddr(r *http.Request) string {
 		}
 		addr = next.Unmap().WithZone("")
 	}
+	if addr.IsLoopback() {
+		return "127.0.0.1" // one machine: clients may use ::1 for one call and 127.0.0.1 for the next
+	}
 	return addr.String()
 }
 

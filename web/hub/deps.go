@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"context"
+
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"moromi/commands"
@@ -13,6 +15,8 @@ type Deps struct {
 	// DB reads the read models: its search_path names their schema.
 	DB      *pgxpool.Pool
 	Storage *storage.Topdir
+	// Comps gives the comps file of a tag's groups as of an event, for repositories that builders make; nil: they have none.
+	Comps func(ctx context.Context, tag, event int64) ([]byte, error)
 }
 
 // actor is on whose behalf a call's command runs.

@@ -19,9 +19,8 @@ import (
 
 // ServeHTTP answers everything under /kojihub but the builders' stream: POST only; an octet-stream is an upload, anything else XML-RPC.
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	req := h.newRequest(r)
+	req := h.newRequest(w, r)
 	w.Header().Set("Koji-Version", koji.Version)
-	w.Header().Set("X-Request-Id", req.id)
 	log := h.cfg.Log.With("request", req.id, "remote", req.remote)
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -33,6 +32,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if msg == "" {
 			msg = "server is offline"
 		}
+		drain(w, &paced{r: r.Body, rc: http.NewResponseController(w), start: time.Now()})
 		h.answerFault(w, r, log, fault.New(fault.ServerOffline, "%s", msg))
 		return
 	}
@@ -43,10 +43,21 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.serveRPC(w, r, req, log)
 }
 
-func (h *Hub) newRequest(r *http.Request) *request {
-	var id [8]byte
-	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
-	req := &request{id: hex.EncodeToString(id[:]), remote: h.remoteAddr(r), reply: map[string][]string{}}
+// identified gives the answer an id that its log lines carry too, once.
+func identified(w http.ResponseWriter) string {
+	const header = "X-Request-Id"
+	if id := w.Header().Get(header); id != "" {
+		return id
+	}
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	id := hex.EncodeToString(b[:])
+	w.Header().Set(header, id)
+	return id
+}
+
+func (h *Hub) newRequest(w http.ResponseWriter, r *http.Request) *request {
+	req := &request{id: identified(w), remote: h.remoteAddr(r), reply: map[string][]string{}}
 	req.sslLogin = strings.HasSuffix(strings.TrimRight(r.URL.Path, "/"), "/ssllogin")
 	req.identify = func() (*Identity, error) {
 		if h.cfg.Identity == nil || !req.sslLogin {

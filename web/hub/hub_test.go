@@ -149,6 +149,9 @@ func TestOfflineAndLockOut(t *testing.T) {
 	if f := off.anonymous().wantFault(fault.ServerOffline, "hello"); f.String != "moving house" {
 		t.Errorf("offline says %q", f.String)
 	}
+	for range 3 {
+		off.anonymous().wantUploadFault(fault.ServerOffline, "filename=a&filepath=b", strings.Repeat("x", 4<<20))
+	}
 	locked := setup(t, func(c *hub.Config) { c.LockOut = true })
 	locked.setPasswords("alice")
 	locked.anonymous().wantFault(fault.ServerOffline, "hello")

@@ -56,6 +56,7 @@ const (
 	maxHeader       = 64 << 10          // bytes of headers: session headers and a query, with room
 	minUploadRate   = 1 << 10           // bytes a second, on average, below which an upload is cut
 	minDownloadRate = 16 << 10          // bytes a second, on average, below which a download is cut
+	drainLimit      = 16 << 20          // bytes of a refused upload that are read before the answer: 16 of a client's usual pieces
 	maxDepth        = 8                 // of multiCall and count in one another
 	firstAnswer     = 256 << 10         // bytes of an answer kept back so that a late error still becomes a fault
 	answerPiece     = 64 << 10          // bytes written to the client at once after that

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -57,11 +58,11 @@ func (c *Call) uploadFile(a Args) (any, error) {
 		if u.size >= 0 && u.size != int64(len(u.data)) {
 			return false, nil
 		}
-		if ok, err := u.sumIs(strings.NewReader(string(u.data))); err != nil || !ok {
+		if ok, err := u.sumIs(bytes.NewReader(u.data)); err != nil || !ok {
 			return false, err
 		}
 	}
-	if u.offset+int64(len(u.data)) > c.hub.cfg.Limits.UploadFile {
+	if u.offset > c.hub.cfg.Limits.UploadFile-int64(len(u.data)) {
 		return nil, errUploadSize(u.to, c.hub.cfg.Limits.UploadFile)
 	}
 	owner, err := c.mayUpload(u.to, u.volume)

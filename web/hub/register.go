@@ -23,11 +23,11 @@ func (h *Hub) Register(e *echo.Echo) {
 // logged writes one line for each request when it ends. The query is left out: old clients put their session key there.
 func (h *Hub) logged(surface string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := time.Now()
+		start, id := time.Now(), identified(w)
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
 			h.cfg.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
-				slog.String("surface", surface), slog.String("request", w.Header().Get("X-Request-Id")), slog.String("method", r.Method),
+				slog.String("surface", surface), slog.String("request", id), slog.String("method", r.Method),
 				slog.String("path", clip(r.URL.Path)), slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
 				slog.String("remote", h.remoteAddr(r)), slog.Duration("elapsed", time.Since(start)))
 		}()

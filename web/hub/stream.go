@@ -19,9 +19,8 @@ import (
 // It takes the session headers of a host user's exclusive session. Notices are hints: a builder that misses one finds its tasks when it polls.
 // The stream ends when the session does, when the notifier closes it, and when the hub stops.
 func (h *Hub) serveStream(w http.ResponseWriter, r *http.Request) {
-	req := h.newRequest(r)
+	req := h.newRequest(w, r)
 	w.Header().Set("Koji-Version", koji.Version)
-	w.Header().Set("X-Request-Id", req.id)
 	log := h.cfg.Log.With("request", req.id, "remote", req.remote)
 	if h.streams.Add(1) > h.cfg.Limits.Streams {
 		h.streams.Add(-1)
@@ -56,7 +55,7 @@ func (h *Hub) serveStream(w http.ResponseWriter, r *http.Request) {
 			}
 			err = s.send(n)
 		case <-ping.C:
-			if _, err = h.streamHost(r, h.newRequest(r)); err == nil {
+			if _, err = h.streamHost(r, h.newRequest(w, r)); err == nil {
 				err = s.write(": ping\n\n")
 			}
 		}

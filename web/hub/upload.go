@@ -79,6 +79,9 @@ func (h *Hub) serveUpload(w http.ResponseWriter, r *http.Request, req *request, 
 	rc := http.NewResponseController(w)
 	body := &paced{r: r.Body, rc: rc, start: time.Now()}
 	result, err := h.upload(r, req, log, body)
+	if err != nil && body.err == nil {
+		drain(w, body)
+	}
 	if body.err != nil {
 		log.InfoContext(r.Context(), "upload broke off", "error", body.err, "bytes", body.n)
 		w.Header().Set("Connection", "close")
@@ -90,7 +93,6 @@ func (h *Hub) serveUpload(w http.ResponseWriter, r *http.Request, req *request, 
 		return
 	}
 	if err != nil {
-		w.Header().Set("Connection", "close") // the body may be long, and nobody reads it
 		h.answerFault(w, r, log.With("method", "(upload)"), err)
 		return
 	}
@@ -98,6 +100,14 @@ func (h *Hub) serveUpload(w http.ResponseWriter, r *http.Request, req *request, 
 		log.DebugContext(r.Context(), "reset deadline", "error", err)
 	}
 	h.answer(w, r, log.With("method", "(upload)"), result)
+}
+
+// drain reads what is left of a refused request. A client reads the answer after it has sent all: a connection closed before would hide the
+// fault from it. Past the limit it is closed all the same.
+func drain(w http.ResponseWriter, body *paced) {
+	if _, err := io.CopyN(io.Discard, body, drainLimit); err == nil {
+		w.Header().Set("Connection", "close")
+	}
 }
 
 // upload checks the caller and the destination and writes. An error of the body itself is reported by serveUpload.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -199,7 +200,7 @@ func TestOldUploads(t *testing.T) {
 		{[]any{"d", "g", 3, []any{"md5"}, 0, b64("abc")}, fault.Internal},
 		{[]any{"d", "g", 3, 5, 0, b64("abc")}, fault.Internal},
 		{[]any{"d", "g", 3, nil, -5, b64("abc")}, fault.Generic},
-		{[]any{"d", "g", 3, nil, int64(1) << 62, b64("abc")}, fault.Generic},
+		{[]any{"d", "g", 3, nil, int64(math.MaxInt64), b64("abc")}, fault.Generic},
 		{[]any{"d", "g", 3, nil, 0, 5}, fault.Internal},
 		{[]any{nil, "g", 3, nil, 0, b64("abc")}, fault.Internal},
 	} {
@@ -431,6 +432,19 @@ func TestCraftedUploads(t *testing.T) {
 		if st, err := os.Lstat(filepath.Join(s.top, "work/m", link)); err != nil || st.Mode()&fs.ModeSymlink == 0 {
 			t.Errorf("%s is no symlink any more", link)
 		}
+	}
+}
+
+// A refused upload is answered even though its body is large: a client must see the fault (an expired session, say), not a broken connection.
+func TestRefusedUploadIsAnswered(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	c := s.login("alice")
+	if _, err := s.pool.Exec(t.Context(), `update ops.sessions set expired = true`); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		c.wantUploadFault(fault.AuthExpired, "filename=f&filepath=d", strings.Repeat("x", 8<<20))
 	}
 }
 

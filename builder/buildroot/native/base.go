@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -28,25 +29,30 @@ const baseVersion = 1
 // maxRepomd bounds a repository's repomd.xml, which is a few kilobytes.
 const maxRepomd = 4 << 20
 
-// base is a finished installation of a group, shared read-only by the roots above it.
-type base struct {
+// image is a finished, read-only tree that roots stand on: a base root, or a layer of build dependencies over one.
+type image struct {
 	key string
-	dir string
-	// What meta.json says.
-	baseMeta
+	// lowers are the directories of the overlay, the uppermost first. A base has one.
+	lowers []string
+	imageMeta
 }
 
-type baseMeta struct {
+// imageMeta is what an image's meta.json says.
+type imageMeta struct {
+	// Repo, Group and Requires tell people what the image was made of; the key is what counts.
 	Repo     string
 	Group    string
-	Arch     string
+	Requires []string `json:",omitempty"`
+	// DBPath is where the rpm database is; Packages what it holds.
 	DBPath   string
 	Packages []buildroot.Package
 }
 
-func (b base) root() string { return filepath.Join(b.dir, "root") }
+// root is the tree of the image's own files.
+func (i image) root() string { return i.lowers[0] }
 
-func (b *Backend) baseDir() string { return filepath.Join(b.cfg.Dir, "bases") }
+func (b *Backend) baseDir() string  { return filepath.Join(b.cfg.Dir, "bases") }
+func (b *Backend) layerDir() string { return filepath.Join(b.cfg.Dir, "layers") }
 
 // baseKey digests all that a base root is made of: the repository's own digest of itself, the group, the architecture and the settings
 // that change what dnf does.
@@ -105,54 +111,76 @@ func (b *Backend) fetch(ctx context.Context, address string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(res.Body, maxRepomd))
 }
 
-// useBase finds or makes the base root for spec and marks it as used until releaseBase. fresh tells that it was made now;
-// then out has dnf's output. Concurrent callers with the same key wait for one installation.
-func (b *Backend) useBase(ctx context.Context, spec buildroot.Spec, out io.Writer) (bs base, fresh bool, err error) {
+// useBase finds or makes the base root for spec and marks it as used until release. fresh tells that it was made now; then out has dnf's output.
+func (b *Backend) useBase(ctx context.Context, spec buildroot.Spec, out io.Writer) (img image, fresh bool, err error) {
 	key, err := b.baseKey(ctx, spec)
 	if err != nil {
-		return base{}, false, err
+		return image{}, false, err
 	}
-	b.mu.Lock()
-	b.inUse[key]++
-	b.mu.Unlock()
 	dir := filepath.Join(b.baseDir(), key)
-	if bs, err = openBase(key, dir); err == nil {
-		return bs, false, nil
+	img = image{key: key, lowers: []string{filepath.Join(dir, "root")}}
+	fresh, err = b.useImage(ctx, &img, dir, func(part string) (imageMeta, error) { return b.makeBase(ctx, spec, part, out) })
+	return img, fresh, err
+}
+
+// useLayer finds or makes the layer that has the requirements installed over a base. The base must be in use.
+func (b *Backend) useLayer(ctx context.Context, below image, spec buildroot.Spec, requires []string, out io.Writer) (img image, fresh bool, err error) {
+	requires = slices.Clone(requires)
+	slices.Sort(requires)
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n%q\n", below.key, slices.Compact(requires))
+	key := hex.EncodeToString(h.Sum(nil)[:16])
+	dir := filepath.Join(b.layerDir(), key)
+	img = image{key: key, lowers: append([]string{filepath.Join(dir, "root")}, below.lowers...)}
+	fresh, err = b.useImage(ctx, &img, dir, func(part string) (imageMeta, error) { return b.makeLayer(ctx, below, spec, requires, part, out) })
+	return img, fresh, err
+}
+
+// useImage opens the image in dir, or has it made in a directory beside and moved there. Concurrent callers with the
+// same key wait for one of them.
+func (b *Backend) useImage(ctx context.Context, img *image, dir string, make func(part string) (imageMeta, error)) (fresh bool, err error) {
+	b.mu.Lock()
+	b.inUse[img.key]++
+	b.mu.Unlock()
+	if err := img.open(dir); err == nil {
+		return false, nil
 	}
 	// A caller that shares another's installation runs under that one's context: if that was canceled, it tries again.
 	for {
-		_, err, _ = b.making.Do(key, func() (any, error) {
-			err := b.makeBase(ctx, spec, dir, out)
+		_, err, _ = b.making.Do(img.key, func() (any, error) {
+			err := b.keepImage(dir, make)
 			if err != nil && ctx.Err() != nil {
 				return nil, errAbandoned
 			}
 			return nil, err
 		})
-		if err == nil {
-			break
-		}
-		if ctx.Err() == nil && errors.Is(err, errAbandoned) {
-			continue
-		}
-		b.releaseBase(key)
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
+		} else if errors.Is(err, errAbandoned) {
+			continue
 		}
-		return base{}, true, err
+		break
 	}
-	if bs, err = openBase(key, dir); err != nil {
-		b.releaseBase(key)
-		return base{}, true, err
+	if err == nil {
+		err = img.open(dir)
 	}
-	b.evict()
-	return bs, true, nil
+	if err != nil {
+		b.release(img.key)
+		return true, err
+	}
+	b.evict(b.baseDir(), b.cfg.MaxBases)
+	b.evict(b.layerDir(), layersPerBase*b.cfg.MaxBases)
+	return true, nil
 }
+
+// layersPerBase is how many layers of build dependencies are kept for each base root: a mass rebuild has many packages with the same few sets.
+const layersPerBase = 2
 
 // errAbandoned is an installation whose task was canceled.
 var errAbandoned = errors.New("installation abandoned")
 
-// releaseBase ends one use.
-func (b *Backend) releaseBase(key string) {
+// release ends one use.
+func (b *Backend) release(key string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.inUse[key]--; b.inUse[key] <= 0 {
@@ -160,76 +188,105 @@ func (b *Backend) releaseBase(key string) {
 	}
 }
 
-// openBase reads a finished base root and notes its use in the time stamp that evict goes by.
-func openBase(key, dir string) (base, error) {
+// open reads a finished image and notes its use in the time stamp that evict goes by.
+func (i *image) open(dir string) error {
 	name := filepath.Join(dir, "meta.json")
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return base{}, fmt.Errorf("open the base root: %w", err)
+		return fmt.Errorf("open the cached root: %w", err)
 	}
-	bs := base{key: key, dir: dir}
-	if err := json.Unmarshal(data, &bs.baseMeta); err != nil {
-		return base{}, fmt.Errorf("open the base root: %w", err)
+	if err := json.Unmarshal(data, &i.imageMeta); err != nil {
+		return fmt.Errorf("open the cached root: %w", err)
 	}
 	now := time.Now()
 	if err := os.Chtimes(name, now, now); err != nil {
-		return base{}, fmt.Errorf("open the base root: %w", err)
+		return fmt.Errorf("open the cached root: %w", err)
 	}
-	return bs, nil
+	return nil
 }
 
-// makeBase installs the group into an empty directory and moves it to dir when it is complete.
-func (b *Backend) makeBase(ctx context.Context, spec buildroot.Spec, dir string, out io.Writer) (err error) {
+// keepImage has an image made in an empty directory and moves it to dir when it is complete.
+func (b *Backend) keepImage(dir string, make func(part string) (imageMeta, error)) (err error) {
 	if _, err := os.Stat(filepath.Join(dir, "meta.json")); err == nil {
 		return nil // made by another caller in between
 	}
-	part, err := os.MkdirTemp(b.baseDir(), filepath.Base(dir)+".*"+partSuffix)
+	part, err := os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+".*"+partSuffix)
 	if err != nil {
-		return fmt.Errorf("make a base root: %w", err)
+		return fmt.Errorf("make a cached root: %w", err)
 	}
 	defer func() {
 		if err != nil {
 			os.RemoveAll(part)
 		}
 	}()
-	root := filepath.Join(part, "root")
-	for _, d := range []string{"proc", "sys", "dev"} {
-		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
-			return fmt.Errorf("make a base root: %w", err)
-		}
-	}
-	if err := os.Chmod(root, 0o755); err != nil {
-		return fmt.Errorf("make a base root: %w", err)
-	}
-	fs := layer{root: root}
-	if err := b.dnf(ctx, fs, spec, defaultDBPath, out, "install", "@"+spec.Group); err != nil {
+	meta, err := make(part)
+	if err != nil {
 		return err
-	}
-	if err := prepareBase(root); err != nil {
-		return fmt.Errorf("prepare the base root: %w", err)
-	}
-	meta := baseMeta{Repo: spec.Repos[0], Group: spec.Group, Arch: spec.Arch}
-	if meta.DBPath, err = b.settleDatabase(ctx, fs); err != nil {
-		return err
-	}
-	if meta.Packages, err = b.listPackages(ctx, fs, meta.DBPath); err != nil {
-		return err
-	}
-	if len(meta.Packages) == 0 {
-		return &buildroot.PhaseError{Phase: "installing the build group", Tool: "dnf", Log: "root.log",
-			Detail: "group " + spec.Group + " of the build tag installs nothing; give the tag a group of that name with packages (koji add-group-pkg)"}
 	}
 	data, err := json.Marshal(meta)
 	if err != nil {
-		return fmt.Errorf("describe the base root: %w", err)
+		return fmt.Errorf("describe the cached root: %w", err)
 	}
 	if err := os.WriteFile(filepath.Join(part, "meta.json"), data, 0o600); err != nil {
-		return fmt.Errorf("describe the base root: %w", err)
+		return fmt.Errorf("describe the cached root: %w", err)
 	}
 	if err := os.Rename(part, dir); err != nil {
-		return fmt.Errorf("keep the base root: %w", err)
+		return fmt.Errorf("keep the cached root: %w", err)
 	}
 	return nil
+}
+
+// makeBase installs the group into an empty directory.
+func (b *Backend) makeBase(ctx context.Context, spec buildroot.Spec, part string, out io.Writer) (meta imageMeta, err error) {
+	root := filepath.Join(part, "root")
+	for _, d := range []string{root, filepath.Join(root, "proc"), filepath.Join(root, "sys"), filepath.Join(root, "dev")} {
+		if err := makeDir(d); err != nil {
+			return meta, fmt.Errorf("make a base root: %w", err)
+		}
+	}
+	fs := layer{root: root}
+	if err := b.dnf(ctx, fs, spec, defaultDBPath, out, "install", "@"+spec.Group); err != nil {
+		return meta, err
+	}
+	if err := prepareBase(root); err != nil {
+		return meta, fmt.Errorf("prepare the base root: %w", err)
+	}
+	meta = imageMeta{Repo: spec.Repos[0], Group: spec.Group}
+	if meta.DBPath, err = b.settleDatabase(ctx, fs); err != nil {
+		return meta, err
+	}
+	if meta.Packages, err = b.listPackages(ctx, fs, meta.DBPath); err != nil {
+		return meta, err
+	}
+	if len(meta.Packages) == 0 {
+		return meta, &buildroot.PhaseError{Phase: "installing the build group", Tool: "dnf", Log: "root.log",
+			Detail: "group " + spec.Group + " of the build tag installs nothing; give the tag a group of that name with packages (koji add-group-pkg)"}
+	}
+	return meta, nil
+}
+
+// makeLayer installs packages into the upper directory of an overlay over the base.
+func (b *Backend) makeLayer(ctx context.Context, below image, spec buildroot.Spec, requires []string, part string, out io.Writer) (meta imageMeta, err error) {
+	l := layer{root: filepath.Join(part, "mount"),
+		overlay: &overlay{Lower: below.lowers, Upper: filepath.Join(part, "root"), Work: filepath.Join(part, "work")}}
+	for _, d := range []string{l.root, l.overlay.Upper, l.overlay.Work} {
+		if err := makeDir(d); err != nil {
+			return meta, fmt.Errorf("make a layer of build dependencies: %w", err)
+		}
+	}
+	if err := b.dnf(ctx, l, spec, below.DBPath, out, append([]string{"install", "--"}, requires...)...); err != nil {
+		return meta, err
+	}
+	meta = imageMeta{Repo: below.Repo, Group: below.Group, Requires: requires, DBPath: below.DBPath}
+	if meta.Packages, err = b.listPackages(ctx, l, meta.DBPath); err != nil {
+		return meta, err
+	}
+	for _, d := range []string{l.root, l.overlay.Work} {
+		if err := os.RemoveAll(d); err != nil {
+			return meta, fmt.Errorf("make a layer of build dependencies: %w", err)
+		}
+	}
+	return meta, nil
 }
 
 // prepareBase adds what mock adds to a root: the build user and its directories. Package files are not changed but for passwd and group.
@@ -271,10 +328,10 @@ func appendLine(r *os.Root, name, line string) error {
 	return errors.Join(err, f.Close())
 }
 
-// evict removes the base roots that were not used for the longest time, beyond the limit. Those in use stay.
-func (b *Backend) evict() {
-	metas, err := filepath.Glob(filepath.Join(b.baseDir(), "*", "meta.json"))
-	if err != nil || len(metas) <= b.cfg.MaxBases {
+// evict removes the images in dir that were not used for the longest time, beyond a number. Those in use stay.
+func (b *Backend) evict(dir string, keep int) {
+	metas, err := filepath.Glob(filepath.Join(dir, "*", "meta.json"))
+	if err != nil || len(metas) <= keep {
 		return
 	}
 	type old struct {
@@ -290,7 +347,7 @@ func (b *Backend) evict() {
 	sort.Slice(list, func(i, j int) bool { return list[i].used.Before(list[j].used) })
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for excess := len(list) - b.cfg.MaxBases; len(list) > 0 && excess > 0; list = list[1:] {
+	for excess := len(list) - keep; len(list) > 0 && excess > 0; list = list[1:] {
 		key := filepath.Base(list[0].dir)
 		if b.inUse[key] > 0 {
 			continue
@@ -299,11 +356,11 @@ func (b *Backend) evict() {
 		// Renamed first, under the lock, so that no root can be begun on a half-removed base.
 		gone := list[0].dir + ".old" + partSuffix
 		if err := os.Rename(list[0].dir, gone); err != nil {
-			b.cfg.Log.Warn("base root not removed", "dir", list[0].dir, "err", err)
+			b.cfg.Log.Warn("cached root not removed", "dir", list[0].dir, "err", err)
 			continue
 		}
 		if err := os.RemoveAll(gone); err != nil {
-			b.cfg.Log.Warn("base root not removed", "dir", gone, "err", err)
+			b.cfg.Log.Warn("cached root not removed", "dir", gone, "err", err)
 		}
 	}
 }

@@ -170,9 +170,26 @@ func (r *root) installRequires(ctx context.Context) error {
 		fmt.Fprintln(r.logs.root, "No build dependencies")
 		return nil
 	}
-	r.pkgsNew = false
-	args := append([]string{"install", "--"}, requires...)
-	return inPhase(r.b.dnf(ctx, r.layer, r.spec, r.base.DBPath, r.logs.root, args...), "installing build dependencies")
+	const phase = "installing build dependencies"
+	if !r.b.overlay {
+		r.pkgsNew = false
+		args := append([]string{"install", "--"}, requires...)
+		return inPhase(r.b.dnf(ctx, r.layer, r.spec, r.base.DBPath, r.logs.root, args...), phase)
+	}
+	img, fresh, err := r.b.useLayer(ctx, r.base, r.spec, requires, r.logs.root)
+	if err != nil {
+		return inPhase(err, phase)
+	}
+	r.used = append(r.used, img.key)
+	if !fresh {
+		fmt.Fprintf(r.logs.root, "Build dependencies %q from the cache %s, same repository content:\n%s",
+			requires, img.key, buildroot.InstalledLog(img.Packages))
+	}
+	// What the steps so far wrote outside of /builddir are temporary files.
+	if err := r.standOn(img); err != nil {
+		return fmt.Errorf("put the build dependencies below the root: %w", err)
+	}
+	return nil
 }
 
 // top is %_topdir on the host.

@@ -42,14 +42,16 @@ func (b *Backend) dnf(ctx context.Context, l layer, spec buildroot.Spec, dbpath 
 	}
 	defer b.caches.give(cache)
 	conf := filepath.Join(cache, "dnf.conf")
-	if err := os.WriteFile(conf, []byte(b.dnfConf(cache, spec)), 0o600); err != nil {
+	if err := os.WriteFile(conf, []byte(b.dnfConf(spec)), 0o600); err != nil {
 		return fmt.Errorf("write dnf's configuration: %w", err)
 	}
 	env, err := b.rpmEnv(dbpath)
 	if err != nil {
 		return err
 	}
-	argv := []string{b.cfg.DNF, "-y", "-c", conf, "--installroot=" + l.root, "--releasever=" + releaseVer(spec)}
+	argv := []string{b.cfg.DNF, "-y", "-c", conf, "--installroot=" + l.root, "--releasever=" + releaseVer(spec),
+		// On the command line, since in the file it would be a place in the root.
+		"--setopt=cachedir=" + cache}
 	if !nativeArch(spec.Arch) {
 		argv = append(argv, "--forcearch="+spec.Arch)
 	}
@@ -67,12 +69,12 @@ func (b *Backend) dnf(ctx context.Context, l layer, spec buildroot.Spec, dbpath 
 
 // dnfConf is a configuration with one repository and nothing of the host's: the options that mock's configuration
 // by Koji sets, in dnf's words.
-func (b *Backend) dnfConf(cache string, spec buildroot.Spec) string {
+func (b *Backend) dnfConf(spec buildroot.Spec) string {
 	var s strings.Builder
 	// The repository of an id never changes, so its metadata never expires.
-	fmt.Fprintf(&s, "[main]\ncachedir=%s\nreposdir=/dev/null\nvarsdir=/dev/null\npluginconfpath=/dev/null\nplugins=0\n"+
-		"logdir=/var/log\nlogfilelevel=0\ngpgcheck=0\nassumeyes=1\nkeepcache=1\nobsoletes=1\ninstall_weak_deps=0\nstrict=1\nretries=5\nmetadata_expire=-1\n"+
-		"debuglevel=2\nprotected_packages=\n", cache)
+	s.WriteString("[main]\nreposdir=/dev/null\nvarsdir=/dev/null\npluginconfpath=/dev/null\nplugins=0\n" +
+		"logdir=/var/log\nlogfilelevel=0\ngpgcheck=0\nassumeyes=1\nkeepcache=1\nobsoletes=1\ninstall_weak_deps=0\nstrict=1\nretries=5\nmetadata_expire=-1\n" +
+		"debuglevel=2\nprotected_packages=\n")
 	if b.cfg.Proxy != "" {
 		fmt.Fprintf(&s, "proxy=%s\n", b.cfg.Proxy)
 	}

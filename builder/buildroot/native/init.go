@@ -51,8 +51,11 @@ type job struct {
 	Dir    string
 }
 
-// overlay is an overlay mount: Lower is never written.
-type overlay struct{ Lower, Upper, Work string }
+// overlay is an overlay mount. Lower directories, the uppermost first, are never written.
+type overlay struct {
+	Lower       []string
+	Upper, Work string
+}
 
 // bind is a directory of the host and where it appears in the root.
 type bind struct{ Source, Target string }

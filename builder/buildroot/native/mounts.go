@@ -53,12 +53,12 @@ func mountRoot(j job) error {
 }
 
 func mountOverlay(o overlay, target string) error {
-	for _, dir := range []string{o.Lower, o.Upper, o.Work} {
+	for _, dir := range append([]string{o.Upper, o.Work}, o.Lower...) {
 		if strings.ContainsAny(dir, ",:\\") {
 			return fmt.Errorf("mount overlay: directory %q contains a character that overlay options cannot hold", dir)
 		}
 	}
-	opts := "lowerdir=" + o.Lower + ",upperdir=" + o.Upper + ",workdir=" + o.Work
+	opts := "lowerdir=" + strings.Join(o.Lower, ":") + ",upperdir=" + o.Upper + ",workdir=" + o.Work
 	if err := unix.Mount("overlay", target, "overlay", 0, opts); err != nil {
 		return fmt.Errorf("mount overlay: %w", err)
 	}

@@ -5,8 +5,8 @@
 // its own root, processes, IPC and host name, and no network but its own loopback. Only the command that fetches sources may use the host's network,
 // when the caller allows it. When a step ends, for whatever reason, the kernel kills every process it left.
 //
-// A root is an overlay over a cached base, or a copy of it where overlays do not work. The base's cache key is a digest of
-// all that went into it, so a root is what a fresh installation would have been. All mounts live in the step's own
+// A root is an overlay over a cached base and a cached layer of build dependencies, or a copy of a base where overlays do not work.
+// The key of what is cached is a digest of all that went into it, the repository's own digest first, so a root is what a fresh installation would have been. All mounts live in the step's own
 // mount namespace: a daemon that is killed leaves files behind, never mounts or processes.
 package native
 
@@ -30,7 +30,8 @@ import (
 
 // Defaults of Config.
 const (
-	// DefaultMaxBases is how many base roots stay cached: a few tags with two groups each, at 40 to 500 MB apiece.
+	// DefaultMaxBases is how many base roots stay cached: a few tags with two groups each, at 40 to 500 MB apiece,
+	// and twice as many layers of build dependencies.
 	DefaultMaxBases = 8
 	// DefaultDNF is the package manager.
 	DefaultDNF = "/usr/bin/dnf"
@@ -73,7 +74,7 @@ type Backend struct {
 
 	making singleflight.Group
 	mu     sync.Mutex
-	inUse  map[string]int // base roots by key: roots above them
+	inUse  map[string]int // images by key: roots above them
 }
 
 // Missing tells what this machine lacks for native roots, nil if nothing.
@@ -132,7 +133,7 @@ func New(ctx context.Context, cfg Config) (*Backend, error) {
 	b := &Backend{cfg: cfg, program: orDefault(cfg.Program, "/proc/self/exe"), inUse: map[string]int{}}
 	b.caches.dir = filepath.Join(dir, "dnf")
 	// Only root may look in: the uppers of other builds and packages' files with strange modes are below.
-	for _, d := range []string{dir, b.baseDir(), b.caches.dir} {
+	for _, d := range []string{dir, b.baseDir(), b.layerDir(), b.caches.dir} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, fmt.Errorf("make the cache directory: %w", err)
 		}
@@ -160,7 +161,7 @@ func (b *Backend) tryOverlay(ctx context.Context) bool {
 	}
 	err = b.run(ctx, job{
 		Root:    filepath.Join(dir, "root"),
-		Overlay: &overlay{Lower: filepath.Join(dir, "base"), Upper: filepath.Join(dir, "upper"), Work: filepath.Join(dir, "work")},
+		Overlay: &overlay{Lower: []string{filepath.Join(dir, "base")}, Upper: filepath.Join(dir, "upper"), Work: filepath.Join(dir, "work")},
 		Argv:    []string{"/bin/true"}, Dir: "/",
 	}, false, nil)
 	if err != nil {
@@ -171,7 +172,7 @@ func (b *Backend) tryOverlay(ctx context.Context) bool {
 
 // Clean removes half-made base roots of an earlier run. Finished ones stay: their keys say what they are.
 func (b *Backend) Clean(context.Context) error {
-	for _, pattern := range []string{filepath.Join(b.baseDir(), "*"+partSuffix), filepath.Join(b.cfg.Dir, "try-*")} {
+	for _, pattern := range []string{filepath.Join(b.baseDir(), "*"+partSuffix), filepath.Join(b.layerDir(), "*"+partSuffix), filepath.Join(b.cfg.Dir, "try-*")} {
 		stale, err := filepath.Glob(pattern)
 		if err != nil {
 			return fmt.Errorf("look for leftovers: %w", err)

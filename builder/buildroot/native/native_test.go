@@ -3,9 +3,13 @@ package native_test
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -154,5 +158,343 @@ func TestBuildFromCheckout(t *testing.T) {
 	}
 }
 
-var _ = errors.Is
-var _ = context.Canceled
+// hostile is a build that tries what a build must not be able to do; each line of its output names what it found.
+const hostile = `
+echo "caps $(grep CapEff /proc/self/status) $(grep CapBnd /proc/self/status) $(grep NoNewPrivs /proc/self/status)"
+echo "interfaces $(tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' ' | tr '\n' ' ')"
+echo "processes $(ls /proc | grep -c '^[0-9]')"
+cat /proc/1/environ >/dev/null 2>&1 && echo "READ the first process's environment"
+echo "host $(uname -n)"
+touch /etc/planted 2>/dev/null && echo "WROTE /etc"
+touch /usr/bin/planted 2>/dev/null && echo "WROTE /usr/bin"
+echo 1 > /proc/sys/kernel/core_uses_pid 2>/dev/null && echo "WROTE /proc/sys"
+cat /dev/sda /dev/vda /dev/mem /dev/kmsg >/dev/null 2>&1 && echo "READ a device"
+ls -la /proc/1/root/ >/dev/null 2>&1 && echo "READ the first process's root"
+(exec 3<>/dev/tcp/127.0.0.1/$PORT) 2>/dev/null && echo "REACHED the host's network"
+test -e /planted-by-another && echo "SAW another build"
+touch /tmp/planted-by-another /var/tmp/planted-by-another
+ls /tmp /var/tmp | grep -c planted-by-another
+ln -s /etc/shadow %{_rpmdir}/stolen.rpm
+ln -s /etc/shadow %{_srcrpmdir}/stolen.src.rpm
+mkfifo %{_rpmdir}/pipe.rpm || true
+(setsid sleep 987654 >/dev/null 2>&1 &)
+`
+
+func TestIsolation(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t, nil)
+	repo := roottest.Serve(t)
+	_, port, _ := strings.Cut(strings.TrimPrefix(repo, "http://"), ":")
+	text := strings.Replace(strings.Replace(helloSpec, "id\n", hostile, 1), "$PORT", port, 1)
+	for range 2 { // the second build must find nothing of the first
+		s := spec(t, repo)
+		src := create(t, b, s)
+		tree := checkout(t, src, text, "bash", "-c", "echo hello > greeting")
+		if err := src.BuildSRPM(t.Context(), tree); err != nil {
+			t.Fatalf("%v\n%s", err, readLog(t, src, "build.log"))
+		}
+		r := create(t, b, spec(t, repo))
+		if err := r.Build(t.Context(), filepath.Join(src.ResultDir(), "hello-1.0-1.t1.src.rpm"), "noarch"); err != nil {
+			t.Fatalf("%v\n%s", err, readLog(t, r, "build.log"))
+		}
+		log := readLog(t, r, "build.log")
+		for line := range strings.Lines(log) {
+			for _, bad := range []string{"WROTE", "READ", "REACHED", "SAW"} {
+				if strings.HasPrefix(line, bad) {
+					t.Errorf("the build: %s", line)
+				}
+			}
+		}
+		zero := "0000000000000000"
+		for _, want := range []string{"caps CapEff:\t" + zero + " CapBnd:\t" + zero + " NoNewPrivs:\t1", "\ninterfaces lo \n", "host builder.test\n", "\n2\n"} {
+			if !strings.Contains(log, want) {
+				t.Errorf("build.log lacks %q:\n%s", want, log)
+			}
+		}
+		entries, err := os.ReadDir(r.ResultDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if !e.Type().IsRegular() || strings.Contains(e.Name(), "stolen") {
+				t.Errorf("result %s is %s", e.Name(), e.Type())
+			}
+		}
+		if left := processes(t, "987654"); len(left) > 0 {
+			t.Errorf("left running: %v", left)
+		}
+	}
+}
+
+// processes lists the processes whose command line has a word.
+func processes(tb testing.TB, word string) []string {
+	tb.Helper()
+	names, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var found []string
+	for _, n := range names {
+		if data, err := os.ReadFile(n); err == nil && slices.Contains(strings.Split(string(data), "\x00"), word) {
+			found = append(found, n)
+		}
+	}
+	return found
+}
+
+// buildSpec makes a source package of a spec in one root and gives its path, and a second root to build it in.
+func buildSpec(t *testing.T, b *native.Backend, repo, text string, change func(*buildroot.Spec)) (srpm string, r buildroot.Root) {
+	t.Helper()
+	src := create(t, b, spec(t, repo))
+	if err := src.BuildSRPM(t.Context(), checkout(t, src, text, "bash", "-c", "echo hello > greeting")); err != nil {
+		t.Fatalf("%v\n%s", err, readLog(t, src, "build.log"))
+	}
+	s := spec(t, repo)
+	if change != nil {
+		change(&s)
+	}
+	return filepath.Join(src.ResultDir(), "hello-1.0-1.t1.src.rpm"), create(t, b, s)
+}
+
+func TestTimeLimit(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t, nil)
+	srpm, r := buildSpec(t, b, roottest.Serve(t), strings.Replace(helloSpec, "id\n", "setsid sleep 876543 & sleep 876543\n", 1),
+		func(s *buildroot.Spec) { s.Timeout = 2 * time.Second })
+	err := r.Build(t.Context(), srpm, "noarch")
+	var pe *buildroot.PhaseError
+	if !errors.As(err, &pe) || pe.Timeout != 2*time.Second || pe.Log != "build.log" {
+		t.Errorf("got %v", err)
+	}
+	if left := processes(t, "876543"); len(left) > 0 {
+		t.Errorf("left running: %v", left)
+	}
+}
+
+func TestCopyInsteadOfOverlay(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t, func(c *native.Config) { c.NoOverlay = true })
+	repo := roottest.Serve(t)
+	srpm, r := buildSpec(t, b, repo, strings.Replace(helloSpec, "BuildArch", "BuildRequires: make\nBuildArch", 1), nil)
+	if os.Getenv(roottest.RepoVariable) == "" {
+		srpm, r = buildSpec(t, b, repo, strings.Replace(helloSpec, "BuildArch", "BuildRequires: testroot-extra\nBuildArch", 1), nil)
+	}
+	if err := r.Build(t.Context(), srpm, "noarch"); err != nil {
+		t.Fatalf("%v\n%s", err, readLog(t, r, "root.log"))
+	}
+}
+
+func TestRebuildSRPM(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t, nil)
+	srpm, r := buildSpec(t, b, roottest.Serve(t), helloSpec, func(s *buildroot.Spec) { s.Macros = map[string]string{"dist": ".other"} })
+	if err := r.RebuildSRPM(t.Context(), srpm); err != nil {
+		t.Fatalf("%v\n%s", err, readLog(t, r, "build.log"))
+	}
+	if _, err := os.Stat(filepath.Join(r.ResultDir(), "hello-1.0-1.other.src.rpm")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBuildDependencies(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(roottest.RepoVariable) != "" {
+		t.Skip("knows the packages of the test's own repository")
+	}
+	b := newBackend(t, nil)
+	repo := roottest.Serve(t)
+	text := strings.Replace(helloSpec, "BuildArch", "BuildRequires: testroot-extra >= 1\nBuildArch", 1)
+	for i := range 2 { // installed, then from the cache
+		srpm, r := buildSpec(t, b, repo, text, nil)
+		if err := r.Build(t.Context(), srpm, "noarch"); err != nil {
+			t.Fatalf("%v\n%s", err, readLog(t, r, "root.log"))
+		}
+		pkgs, err := r.Packages(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(pkgs) != 2 || pkgs[1].Name != "testroot-extra" {
+			t.Errorf("build %d: packages %+v", i, pkgs)
+		}
+		if got := strings.Contains(readLog(t, r, "root.log"), "Build dependencies [\"testroot-extra >= 1\"] from the cache"); got != (i == 1) {
+			t.Errorf("build %d: from the cache: %t", i, got)
+		}
+		if log := readLog(t, r, "installed_pkgs.log"); !strings.Contains(log, "testroot-extra-1-1.x86_64 ") {
+			t.Errorf("installed_pkgs.log: %s", log)
+		}
+	}
+	for _, word := range []string{"no-such-package", "x.rpm", "/etc/../x.rpm"} {
+		srpm, r := buildSpec(t, b, repo, strings.Replace(helloSpec, "BuildArch", "BuildRequires: "+word+"\nBuildArch", 1), nil)
+		err := r.Build(t.Context(), srpm, "noarch")
+		var pe *buildroot.PhaseError
+		if !errors.As(err, &pe) || pe.Phase != "installing build dependencies" || pe.Detail != "No matching package to install: '"+word+"'" {
+			t.Errorf("%s: got %v", word, err)
+		}
+	}
+}
+
+func TestEmptyGroup(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t, nil)
+	s := spec(t, roottest.Serve(t))
+	s.Group = "no-such-group"
+	r, err := b.Create(t.Context(), s)
+	if r != nil {
+		defer r.Destroy()
+	}
+	var pe *buildroot.PhaseError
+	if !errors.As(err, &pe) || pe.Log != "root.log" || pe.Exit == 0 {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNoRepository(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t, nil)
+	r, err := b.Create(t.Context(), spec(t, roottest.Serve(t)+"/not-there"))
+	if r != nil {
+		defer r.Destroy()
+	}
+	if err == nil || !strings.Contains(err.Error(), "404 Not Found") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCanceledInstallation(t *testing.T) {
+	t.Parallel()
+	b := newBackend(t, nil)
+	repo := roottest.Serve(t)
+	why := errors.New("the task was canceled")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	if r, err := b.Create(ctx, spec(t, repo)); !errors.Is(err, why) {
+		t.Errorf("canceled: got %v", err)
+	} else if r != nil {
+		r.Destroy()
+	}
+	create(t, b, spec(t, repo)) // nothing half-made is in the way
+}
+
+// TestCachedRoots fills the cache beyond its limit: what is used stays, what is not goes.
+func TestCachedRoots(t *testing.T) {
+	t.Parallel()
+	var dir string
+	b := newBackend(t, func(c *native.Config) { c.MaxBases, dir = 1, c.Dir })
+	repo := roottest.Serve(t)
+	groups := func(g, setting string) buildroot.Spec {
+		s := spec(t, repo)
+		s.Group, s.Extra = g, map[string]any{"mock.yum.best": setting}
+		return s
+	}
+	bases := func() int {
+		dirs, err := filepath.Glob(filepath.Join(dir, "bases", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(dirs)
+	}
+	held := create(t, b, groups("build", "1"))
+	free, err := b.Create(t.Context(), groups("srpm-build", "1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bases(); n != 2 {
+		t.Errorf("%d bases while two are used", n)
+	}
+	if err := free.Destroy(); err != nil {
+		t.Fatal(err)
+	}
+	create(t, b, groups("build", "2"))
+	if n := bases(); n != 2 {
+		t.Errorf("%d bases: the unused one should be gone", n)
+	}
+	if _, err := held.Packages(t.Context()); err != nil {
+		t.Error(err)
+	}
+	// Leftovers of a killed daemon.
+	if err := os.MkdirAll(filepath.Join(dir, "bases", "x.123.part", "root"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Clean(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := bases(); n != 2 {
+		t.Errorf("%d bases after the clean-up", n)
+	}
+}
+
+// TestKilledDaemon kills a process that runs a build, and looks that the build dies with it.
+func TestKilledDaemon(t *testing.T) {
+	t.Parallel()
+	roottest.Require(t)
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const word = "765432"
+	cmd := exec.Command(exe, "-test.run=^TestHelperDaemon$", "-test.v")
+	cmd.Env = append(os.Environ(), "NATIVE_TEST_DAEMON="+t.TempDir(), "NATIVE_TEST_REPO="+roottest.Dir(t))
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var seen strings.Builder
+	for buf := make([]byte, 4096); !strings.Contains(seen.String(), "build runs"); {
+		n, err := out.Read(buf)
+		seen.Write(buf[:n])
+		if err != nil {
+			t.Fatalf("the helper ended: %v\n%s", err, seen.String())
+		}
+	}
+	if len(processes(t, word)) == 0 {
+		t.Fatal("the build does not run")
+	}
+	if err := syscall.Kill(cmd.Process.Pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, out) // ends when all who hold the pipe are gone
+	cmd.Wait()
+	deadline := time.Now().Add(10 * time.Second)
+	for len(processes(t, word)) > 0 {
+		if time.Now().After(deadline) {
+			t.Fatalf("left running: %v", processes(t, word))
+		}
+		time.Sleep(10 * time.Millisecond) // the kernel kills them; there is no event to wait for
+	}
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil || strings.Contains(string(mounts), "NATIVE") {
+		t.Errorf("mounts: %v %s", err, mounts)
+	}
+}
+
+// TestHelperDaemon is the process that TestKilledDaemon kills.
+func TestHelperDaemon(t *testing.T) {
+	dir := os.Getenv("NATIVE_TEST_DAEMON")
+	if dir == "" {
+		t.Skip("runs only for TestKilledDaemon")
+	}
+	b, err := native.New(t.Context(), native.Config{Dir: filepath.Join(dir, "cache")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := spec(t, "file://"+os.Getenv("NATIVE_TEST_REPO"))
+	s.Timeout = 0
+	if s.Dir = filepath.Join(dir, "root"); os.Mkdir(s.Dir, 0o755) != nil {
+		t.Fatal("no directory")
+	}
+	r := create(t, b, s)
+	tree := checkout(t, r, helloSpec, "bash", "-c", "(setsid sleep 765432 &); echo build runs >&2; sleep 765432")
+	go func() {
+		log := filepath.Join(r.ResultDir(), "root.log")
+		for range time.Tick(20 * time.Millisecond) {
+			if data, _ := os.ReadFile(log); strings.Contains(string(data), "\nbuild runs") {
+				os.Stdout.WriteString("build runs\n")
+				return
+			}
+		}
+	}()
+	t.Fatal(r.BuildSRPM(t.Context(), tree))
+}

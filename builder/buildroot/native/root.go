@@ -35,8 +35,8 @@ var buildDirs = []string{"BUILD", "BUILDROOT", "RPMS", "SOURCES", "SPECS", "SRPM
 type root struct {
 	b       *Backend
 	spec    buildroot.Spec
-	base    base
-	based   bool
+	base    image
+	used    []string // keys of images to release
 	layer   layer
 	macros  string
 	groups  controlGroup
@@ -73,7 +73,7 @@ func (r *root) init(ctx context.Context) error {
 	if err != nil {
 		return inPhase(err, "installing the "+r.spec.Group+" group")
 	}
-	r.base, r.based = bs, true
+	r.base, r.used = bs, append(r.used, bs.key)
 	if !fresh {
 		fmt.Fprintf(r.logs.root, "Base root %s from the cache: group %s of %s, %d packages, same repository content\n%s",
 			bs.key, bs.Group, bs.Repo, len(bs.Packages), buildroot.InstalledLog(bs.Packages))
@@ -93,11 +93,11 @@ func (r *root) init(ctx context.Context) error {
 func (r *root) addLayer() error {
 	dir := r.spec.Dir
 	if r.b.overlay {
-		r.layer.overlay = &overlay{Lower: r.base.root(), Upper: filepath.Join(dir, "upper"), Work: filepath.Join(dir, "work")}
-		for _, d := range []string{r.layer.root, r.layer.overlay.Upper, r.layer.overlay.Work} {
-			if err := makeDir(d); err != nil {
-				return err
-			}
+		if err := makeDir(r.layer.root); err != nil {
+			return err
+		}
+		if err := r.standOn(r.base); err != nil {
+			return err
 		}
 	} else if err := copyTree(r.base.root(), r.layer.root); err != nil {
 		return err
@@ -122,6 +122,22 @@ func (r *root) addLayer() error {
 	return os.Chown(name, buildUID, buildGID)
 }
 
+// standOn gives the root an empty writable layer over an image.
+func (r *root) standOn(img image) error {
+	o := &overlay{Lower: img.lowers, Upper: filepath.Join(r.spec.Dir, "upper"), Work: filepath.Join(r.spec.Dir, "work")}
+	for _, d := range []string{o.Upper, o.Work} {
+		if err := os.RemoveAll(d); err != nil {
+			return err
+		}
+		if err := makeDir(d); err != nil {
+			return err
+		}
+	}
+	r.layer.overlay = o
+	r.pkgs, r.pkgsNew = img.Packages, true
+	return nil
+}
+
 // makeDir makes a directory that others may read whatever the umask: an overlay takes its own mode from the upper directory.
 func makeDir(path string) error {
 	if err := os.Mkdir(path, 0o755); err != nil {
@@ -143,7 +159,7 @@ func (r *root) Config() string {
 		r.spec.ID, r.spec.Name, r.spec.RepoID, r.spec.Tag)
 	fmt.Fprintf(&b, "# Made by the native backend: dnf --installroot with this configuration, install @%s\n", r.spec.Group)
 	fmt.Fprintf(&b, "# target_arch: %s  rpmbuild_timeout: %s  overlay: %t\n\n%s\n# ~/.rpmmacros\n%s",
-		r.spec.Arch, r.spec.Timeout, r.b.overlay, r.b.dnfConf("/var/cache/dnf", r.spec), r.macros)
+		r.spec.Arch, r.spec.Timeout, r.b.overlay, r.b.dnfConf(r.spec), r.macros)
 	for _, e := range sortedEnv(r.spec.Env) {
 		fmt.Fprintf(&b, "# environment: %s\n", e)
 	}
@@ -168,10 +184,10 @@ func (r *root) Destroy() error {
 	for _, d := range []string{"mount", "upper", "work", "builddir", "checkout"} {
 		errs = append(errs, os.RemoveAll(filepath.Join(r.spec.Dir, d)))
 	}
-	if r.based {
-		r.b.releaseBase(r.base.key)
-		r.based = false
+	for _, key := range r.used {
+		r.b.release(key)
 	}
+	r.used = nil
 	return errors.Join(errs...)
 }
 

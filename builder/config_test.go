@@ -1,0 +1,101 @@
+package builder
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseConfig(t *testing.T) {
+	t.Parallel()
+	cfg, err := ParseConfig([]byte(`# as a kojid.conf
+[kojid]
+server = https://hub/kojihub
+; another comment
+topurl=https://hub/kojifiles https://mirror/kojifiles
+user = builder1
+password = pass#word;%(x)s
+allowed_scms = src.example.org:/rpms/*:no:
+    !bad:*
+maxjobs=3
+minspace = 100
+sleeptime=7
+rpmbuild_timeout=60
+allowed_scms_use_policy = On
+support_rpm_source_layout=no
+buildroot = native
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := DefaultConfig()
+	want.Server, want.TopURL, want.User, want.Password = "https://hub/kojihub", "https://hub/kojifiles https://mirror/kojifiles", "builder1", "pass#word;%(x)s"
+	want.MaxJobs, want.MinSpace, want.Sleep, want.BuildTimeout = 3, 100, 7*time.Second, time.Minute
+	want.AllowedSCMsUsePolicy, want.SourceLayout, want.Buildroot = true, false, "native"
+	if got := strings.Join(strings.Fields(cfg.AllowedSCMs), " "); got != "src.example.org:/rpms/*:no: !bad:*" {
+		t.Errorf("allowed_scms %q", cfg.AllowedSCMs)
+	}
+	cfg.AllowedSCMs = ""
+	if cfg != want {
+		t.Errorf("got  %+v\nwant %+v", cfg, want)
+	}
+	if err := cfg.Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestConfigErrors(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"[builder]\nnosuch=1\n":         `unknown setting "nosuch"`,
+		"[builder]\nmaxjobs=many\n":     `maxjobs: "many" is not a whole number`,
+		"[builder]\nminspace=1.5\n":     `minspace: "1.5" is not a whole number`,
+		"[builder]\nsleeptime=-1\n":     `sleeptime: "-1" is not a number of seconds`,
+		"[builder]\nforce_lock=maybe\n": `force_lock: "maybe" is neither yes nor no`,
+		"[other]\nx=1\n":                "unknown section [other]: there is only [builder], or [kojid]",
+		"server=x\n":                    "settings stand in the section [builder]",
+		"[builder]\n-=x\n":              `unknown setting "-"`,
+	} {
+		if _, err := ParseConfig([]byte(text)); err == nil || err.Error() != want {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	cfg := Config{Buildroot: "chroot", Password: "a", PasswordFile: "b"}
+	err := cfg.Validate()
+	for _, want := range []string{"the setting server is required", "the setting topurl is required", "the setting workdir is required", "needs user and password", "not both",
+		`buildroot is auto, mock or native, not "chroot"`, "maxjobs is 0", "sleeptime", "both off"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("lacks %q: %v", want, err)
+		}
+	}
+}
+
+func TestPasswordFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "pw")
+	if err := os.WriteFile(path, []byte("se cret\r\nsecond line\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{PasswordFile: path}
+	if got, err := cfg.password(); err != nil || got != "se cret" {
+		t.Errorf("%q, %v", got, err)
+	}
+	cfg.PasswordFile += ".no"
+	if _, err := cfg.password(); err == nil {
+		t.Error("a missing file is no error")
+	}
+	if _, err := ReadConfig(path + ".no"); err == nil {
+		t.Error("a missing configuration is no error")
+	}
+}
+
+func FuzzParseConfig(f *testing.F) {
+	f.Add([]byte("[builder]\nserver = x\n  y\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if cfg, err := ParseConfig(data); err == nil {
+			_ = cfg.Validate()
+		}
+	})
+}

@@ -1,0 +1,205 @@
+package commands
+
+import (
+	"context"
+	"strings"
+
+	"moromi/aggregates/tag"
+	"moromi/events"
+	"moromi/internal/fault"
+	"moromi/internal/koji"
+	"moromi/projections/query"
+	tagmodel "moromi/projections/tag"
+)
+
+// canonArches gives the canonical names of arches that are separated by blanks, each once.
+func canonArches(arches string) []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, a := range strings.Fields(arches) {
+		if c := koji.CanonArch(a); !seen[c] {
+			seen[c] = true
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// ListPackage is an entry to be made in a tag's package list, or changed. Nil keeps what counts for the package so far.
+type ListPackage struct {
+	Tag         query.Row // as tagmodel.Get gives it
+	Package     any       // id or name; a name that is new makes the package
+	Owner       *int64
+	Block       *bool
+	ExtraArches *string
+	Force       bool
+	Update      bool // there must be an entry already
+	// Unchecked leaves the policy out, for what an administrator forced elsewhere.
+	Unchecked bool
+}
+
+// EnsurePackage gives the id of a package, making it known if there is none of that name.
+func (s *Service) EnsurePackage(ctx context.Context, a Actor, packageName string) (int64, error) {
+	id, err := s.ensurePackage(ctx, a, packageName)
+	if err != nil {
+		return 0, err
+	}
+	return id, s.Models.CatchUp(ctx)
+}
+
+// ListPackage lists, blocks, or changes a package in a tag (kojihub.pkglist_add).
+func (s *Service) ListPackage(ctx context.Context, a Actor, in ListPackage) error {
+	action := "add"
+	switch {
+	case in.Update:
+		action = "update"
+	case in.Block != nil && *in.Block:
+		action = "block"
+	}
+	if err := s.assertPackagePolicy(ctx, a, in.Tag, in.Package, action, in.Force, in.Unchecked); err != nil {
+		return err
+	}
+	pkg, pkgName, err := s.packageToList(ctx, a, in.Package)
+	if err != nil {
+		return err
+	}
+	if in.ExtraArches != nil {
+		arches, err := koji.ParseArches(*in.ExtraArches)
+		if err != nil {
+			return err
+		}
+		in.ExtraArches = &arches
+	}
+	tagID := in.Tag["id"].(int64)
+	before, err := tagmodel.Package(ctx, s.DB, tagID, pkg, nil)
+	if err != nil {
+		return err
+	}
+	return s.list(ctx, a, in, tagID, pkg, pkgName, before)
+}
+
+// list decides what is to be written, given the entry that counted before (nil: none).
+func (s *Service) list(ctx context.Context, a Actor, in ListPackage, tagID, pkg int64, pkgName string, before query.Row) error {
+	l := tag.Listing{Listed: true, ExtraArches: in.ExtraArches}
+	if in.Block != nil {
+		l.Blocked = *in.Block
+	}
+	changed, changedOwner := true, false
+	if before == nil {
+		if in.Update && !in.Force {
+			return fault.New(fault.Generic, "cannot update: tag %v has no data for package %s", in.Tag["name"], pkgName)
+		}
+	} else {
+		wasBlocked, wasOwner := before["blocked"].(bool), before["owner_id"].(int64)
+		if in.Block == nil {
+			l.Blocked = wasBlocked
+		}
+		if extra, ok := before["extra_arches"].(string); ok && in.ExtraArches == nil {
+			l.ExtraArches = &extra
+		}
+		if in.Owner == nil {
+			in.Owner = &wasOwner
+		}
+		changedOwner = *in.Owner != wasOwner
+		changed = l.Blocked != wasBlocked || !sameExtra(before["extra_arches"], l.ExtraArches)
+		if !changed && !changedOwner && !in.Force {
+			return nil
+		}
+		if wasBlocked && !l.Blocked && !in.Force {
+			return fault.New(fault.Generic, "package %s is blocked in tag %v", pkgName, in.Tag["name"])
+		}
+	}
+	if in.Owner == nil {
+		if !in.Force {
+			return fault.New(fault.Generic, "owner not specified")
+		}
+		in.Owner = &a.UserID
+	}
+	l.Owner = *in.Owner
+	_, err := s.decideTag(ctx, a, "list package", tagID, func(t *tag.Tag) ([]events.Event, error) {
+		switch {
+		case changed:
+			return t.SetPackage(pkg, l)
+		case changedOwner:
+			return t.SetPackageOwner(pkg, l.Owner)
+		}
+		return nil, nil
+	})
+	return err
+}
+
+func sameExtra(before any, now *string) bool {
+	old, ok := before.(string)
+	return ok == (now != nil) && (!ok || old == *now)
+}
+
+func (s *Service) assertPackagePolicy(ctx context.Context, a Actor, t query.Row, pkg any, action string, force, unchecked bool) error {
+	if unchecked {
+		return nil
+	}
+	return s.AssertPolicy(ctx, a, "package_list", map[string]any{"tag": t["id"], "action": action, "package": pkg, "force": force}, force)
+}
+
+// packageToList gives the package, making it known if it is named and new.
+func (s *Service) packageToList(ctx context.Context, a Actor, ref any) (int64, string, error) {
+	id, n, err := reference(ref)
+	if err != nil {
+		return 0, "", fault.New(fault.Generic, "No such package: %v", ref)
+	}
+	if n != "" {
+		id, err := s.EnsurePackage(ctx, a, n)
+		return id, n, err
+	}
+	p, err := tagmodel.PackageByID(ctx, s.DB, id)
+	if err != nil || p == nil {
+		return 0, "", orFault(err, fault.New(fault.Generic, "No such package: %d", id))
+	}
+	return id, p["name"].(string), nil
+}
+
+// UnlistPackage takes the tag's own word on a package away (kojihub.pkglist_remove).
+func (s *Service) UnlistPackage(ctx context.Context, a Actor, t query.Row, pkg query.Row, force bool) error {
+	if err := s.assertPackagePolicy(ctx, a, t, pkg["id"], "remove", force, false); err != nil {
+		return err
+	}
+	_, err := s.decideTag(ctx, a, "unlist package", t["id"].(int64), func(t *tag.Tag) ([]events.Event, error) { return t.RemovePackage(pkg["id"].(int64)) })
+	return err
+}
+
+// UnblockPackage lets a blocked package into the tag again: by taking the tag's own block away or, where it is inherited, by an entry over it
+// (kojihub.pkglist_unblock).
+func (s *Service) UnblockPackage(ctx context.Context, a Actor, t query.Row, pkg query.Row, force bool) error {
+	if err := s.assertPackagePolicy(ctx, a, t, pkg["id"], "unblock", force, false); err != nil {
+		return err
+	}
+	tagID, pkgID := t["id"].(int64), pkg["id"].(int64)
+	before, err := tagmodel.Package(ctx, s.DB, tagID, pkgID, nil)
+	if err != nil {
+		return err
+	}
+	if before == nil {
+		return fault.New(fault.Generic, "no data (blocked or otherwise) for package %v in tag %v", pkg["name"], t["name"])
+	}
+	if !before["blocked"].(bool) {
+		return fault.New(fault.Generic, "package %v NOT blocked in tag %v", pkg["name"], t["name"])
+	}
+	over := tag.Listing{Listed: true, Owner: before["owner_id"].(int64)}
+	if extra, ok := before["extra_arches"].(string); ok {
+		over.ExtraArches = &extra
+	}
+	set := func(t *tag.Tag) ([]events.Event, error) { return t.SetPackage(pkgID, over) }
+	if before["tag_id"].(int64) != tagID {
+		_, err = s.decideTag(ctx, a, "unblock package", tagID, set)
+		return err
+	}
+	if _, err := s.decideTag(ctx, a, "unblock package", tagID, func(t *tag.Tag) ([]events.Event, error) { return t.RemovePackage(pkgID) }); err != nil {
+		return err
+	}
+	// nothing else may list it, or something else may block it
+	after, err := tagmodel.Package(ctx, s.DB, tagID, pkgID, nil)
+	if err != nil || after != nil && !after["blocked"].(bool) {
+		return err
+	}
+	_, err = s.decideTag(ctx, a, "unblock package", tagID, set)
+	return err
+}

@@ -1,3 +1,0 @@
-package events
-
-func packageEvents() []registration { return nil }

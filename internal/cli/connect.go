@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"moromi/internal/fault"
+	"moromi/internal/hubclient"
+	"moromi/internal/xmlrpc"
+)
+
+// logoutTimeout keeps a slow hub from holding up the end of the command.
+const logoutTimeout = 5 * time.Second
+
+// kw are named arguments of a call.
+type kw = xmlrpc.Kwargs
+
+// row is a struct that the hub answered.
+type row = map[string]any
+
+// client makes a client with the configuration in force.
+func (p *program) client(anonRetry bool) (*hubclient.Client, error) {
+	transport, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return nil, errors.New("the default HTTP transport was replaced")
+	}
+	transport = transport.Clone()
+	var err error
+	if transport.TLSClientConfig, err = p.tls(); err != nil {
+		return nil, err
+	}
+	level := slog.LevelWarn
+	if p.global.debug {
+		level = slog.LevelDebug
+	}
+	return hubclient.New(p.cfg.server, hubclient.Options{
+		HTTP: &http.Client{Transport: transport}, Log: slog.New(slog.NewTextHandler(p.Err, &slog.HandlerOptions{Level: level})),
+		MaxRetries: p.cfg.maxRetries, RetryInterval: p.cfg.retryInterval, AnonymousRetry: anonRetry || p.cfg.anonRetry,
+		OfflineRetry: p.cfg.offlineRetry, OfflineRetryInterval: p.cfg.offlineInterval, Timeout: p.cfg.timeout, AuthTimeout: p.cfg.authTimeout,
+	}), nil
+}
+
+func (p *program) tls() (*tls.Config, error) {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: p.cfg.noVerify} // no_ssl_verify is the user's own wish
+	if p.cfg.serverCA != "" {
+		pem, err := os.ReadFile(p.cfg.serverCA)
+		if err != nil {
+			return nil, fmt.Errorf("serverca: %w", err)
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("serverca: %s has no certificate", p.cfg.serverCA)
+		}
+	}
+	if p.cfg.cert != "" {
+		cert, err := tls.LoadX509KeyPair(p.cfg.cert, p.cfg.cert)
+		if err != nil {
+			return nil, fmt.Errorf("cert: %w (it must hold certificate and key)", err)
+		}
+		cfg.Certificates = []tls.Certificate{cert}
+	}
+	return cfg, nil
+}
+
+// connection gives the client of this run, made when first needed.
+func (p *program) connection() (*hubclient.Client, error) {
+	if p.hub != nil {
+		return p.hub, nil
+	}
+	var err error
+	p.hub, err = p.client(false)
+	return p.hub, err
+}
+
+// login opens a session, unless that is not wanted.
+func (v *invocation) login() error {
+	if v.cfg.noAuth {
+		return nil
+	}
+	hub, err := v.connection()
+	if err != nil || hub.LoggedIn() {
+		return err
+	}
+	switch method := v.authMethod(); method {
+	case "password":
+		if v.cfg.user == "" || v.cfg.password == "" {
+			return errors.New("log in: no user or password; give --user and set MOROMI_PASSWORD or MOROMI_PASSWORD_FILE")
+		}
+		return hub.Login(v.ctx, v.cfg.user, v.cfg.password)
+	case "ssl":
+		if v.cfg.cert == "" {
+			return errors.New("log in: no certificate; give --cert or set cert in the profile")
+		}
+		return hub.LoginCertificate(v.ctx, v.cfg.runAs)
+	case "":
+		return errors.New("log in: how? Give --user and set MOROMI_PASSWORD or MOROMI_PASSWORD_FILE, or give --cert")
+	default:
+		return fmt.Errorf("log in: authtype %q is not supported; use password, ssl or noauth", method)
+	}
+}
+
+// authMethod chooses how to log in: what is told, else a password if there is one, else a certificate.
+func (v *invocation) authMethod() string {
+	switch {
+	case v.cfg.authtype != "":
+		return v.cfg.authtype
+	case v.cfg.user != "":
+		return "password"
+	case v.cfg.cert != "":
+		return "ssl"
+	}
+	return ""
+}
+
+// logout ends the session. Failure is no one's concern: the session ends by itself.
+func (p *program) logout(ctx context.Context) {
+	if p.hub == nil || !p.hub.LoggedIn() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logoutTimeout)
+	defer cancel()
+	if err := p.hub.Logout(ctx); err != nil && p.global.debug {
+		fmt.Fprintf(p.Err, "log out: %v\n", err)
+	}
+}
+
+// watchClient logs out and goes on without a session, patiently: a hub that restarts does not end a watch.
+func (v *invocation) watchClient() error {
+	v.program.logout(v.ctx)
+	var err error
+	v.hub, err = v.client(true)
+	return err
+}
+
+// call calls a method of the hub.
+func (v *invocation) call(method string, args ...any) (any, error) {
+	hub, err := v.connection()
+	if err != nil {
+		return nil, err
+	}
+	return hub.Call(v.ctx, method, args...)
+}
+
+// one calls a method that answers a struct, or nil if there is none.
+func (v *invocation) one(method string, args ...any) (row, error) {
+	r, err := v.call(method, args...)
+	return hubclient.Struct(r), err
+}
+
+// list calls a method that answers an array of structs.
+func (v *invocation) list(method string, args ...any) ([]row, error) {
+	r, err := v.call(method, args...)
+	return hubclient.Structs(r), err
+}
+
+// number calls a method that answers an integer.
+func (v *invocation) number(method string, args ...any) (int64, error) {
+	r, err := v.call(method, args...)
+	return hubclient.Int(r), err
+}
+
+func method(name string, args ...any) hubclient.Call { return hubclient.Call{Method: name, Args: args} }
+
+// multi makes several calls in one request and gives their answers; the first that fails is the error.
+func (v *invocation) multi(calls []hubclient.Call) ([]any, error) {
+	results, err := v.multiAll(calls)
+	if err != nil {
+		return nil, err
+	}
+	values := make([]any, len(results))
+	for i, r := range results {
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		values[i] = r.Value
+	}
+	return values, nil
+}
+
+// multiAll is multi for calls that may fail each for itself.
+func (v *invocation) multiAll(calls []hubclient.Call) ([]hubclient.Result, error) {
+	hub, err := v.connection()
+	if err != nil {
+		return nil, err
+	}
+	return hub.MultiCall(v.ctx, calls)
+}
+
+// need calls a lookup method and makes "none" an error. what is the kind of thing, as "tag".
+func (v *invocation) need(what, method, name string, args ...any) (row, error) {
+	r, err := v.one(method, append([]any{name}, args...)...)
+	if err == nil && r == nil {
+		err = fmt.Errorf("no such %s: %s", what, name)
+	}
+	return r, err
+}
+
+// allDigits tells an id from a name, where Koji's commands take both.
+func allDigits(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+// reference is an id as a number, a name as it is.
+func reference(s string) any {
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil && allDigits(s) {
+		return n
+	}
+	return s
+}
+
+// hubError tells whether the hub refused (as against: could not be asked).
+func hubError(err error) bool { return fault.Of(err) != nil }

@@ -1,0 +1,79 @@
+package repo
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"moromi/projections/query"
+)
+
+// Standing is the READY build repository with a tag's own options and the newest content. EndEvent is 0 while the tag has not changed since.
+type Standing struct {
+	ID, Tag, CreateEvent, EndEvent int64
+	TagName                        string
+}
+
+// Standings gives each tag's, for those that have one.
+func Standings(ctx context.Context, db query.DB) ([]Standing, error) {
+	rows, err := db.Query(ctx, `select distinct on (tag_id) repo.id, tag_id, create_event, coalesce(end_event, 0), tag.name from repo
+		join tag on tag.id = tag_id where state = 1 and not dist and custom_opts = '{}' order by tag_id, create_event desc, repo.id desc`)
+	if err != nil {
+		return nil, fmt.Errorf("newest repositories: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Standing])
+}
+
+// Unended gives the repositories without an end event that are READY or on the way to it; of the tags that are given, of all if tags is nil.
+func Unended(ctx context.Context, db query.DB, tags []int64) ([]Current, error) {
+	rows, err := db.Query(ctx, `select id, tag_id, create_event from repo where end_event is null and state in (0, 1) and ($1::bigint[] is null or tag_id = any($1))
+		order by id`, tags)
+	if err != nil {
+		return nil, fmt.Errorf("current repositories: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Current])
+}
+
+// Kept is a repository whose files may be there.
+type Kept struct {
+	ID, Tag  int64
+	State    int64
+	Age      float64 // seconds since the state was reached
+	Dist     bool
+	Custom   bool // with other options than the tag's own
+	Ended    bool // the tag has changed since
+	TaskOver bool // the task that should make it was canceled or failed
+}
+
+// Undeleted gives all repositories that are not DELETED, each tag's newest content first; ages are as of now.
+func Undeleted(ctx context.Context, db query.DB, now time.Time) ([]Kept, error) {
+	rows, err := db.Query(ctx, `select repo.id, tag_id, repo.state, extract(epoch from $1::timestamptz - state_time)::float8, dist,
+			coalesce(custom_opts, '{}') <> '{}', end_event is not null, coalesce(task.state in (3, 5), false)
+		from repo left join task on task.id = repo.task_id where repo.state <> 3 order by tag_id, create_event desc, repo.id desc`, now)
+	if err != nil {
+		return nil, fmt.Errorf("repositories: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Kept])
+}
+
+// Known tells which of the ids are of repositories that are not DELETED, and which of DELETED ones: those that are in neither are of none.
+func Known(ctx context.Context, db query.DB, ids []int64) (live, deleted map[int64]bool, err error) {
+	live, deleted = map[int64]bool{}, map[int64]bool{}
+	rows, err := db.Query(ctx, `select id, state = 3 from repo where id = any($1)`, ids)
+	if err != nil {
+		return nil, nil, fmt.Errorf("look up repositories: %w", err)
+	}
+	var id int64
+	var gone bool
+	_, err = pgx.ForEachRow(rows, []any{&id, &gone}, func() error {
+		if gone {
+			deleted[id] = true
+		} else {
+			live[id] = true
+		}
+		return nil
+	})
+	return live, deleted, err
+}

@@ -1,0 +1,41 @@
+package rpm
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"moromi/projections/query"
+)
+
+// OfBuild is an rpm as repositories need it; the fields are those of the table rpminfo.
+type OfBuild struct {
+	ID, BuildID     int64
+	BuildrootID     *int64
+	Name, Version   string
+	Release, Arch   string
+	Epoch           *int64
+	Draft           bool
+	PayloadHash     string
+	Size, BuildTime int64
+	MetadataOnly    bool
+	Extra, SHA256   *string
+}
+
+// EachOf calls f for the rpms of builds, in the order of the builds and then of their ids. It is made for hundreds of thousands: nothing is kept.
+func EachOf(ctx context.Context, db query.DB, builds []int64, f func(OfBuild) error) error {
+	rows, err := db.Query(ctx, `select r.id, r.build_id, r.buildroot_id, r.name, r.version, r.release, r.arch, r.epoch, coalesce(r.draft, false),
+			r.payloadhash, r.size, r.buildtime, r.metadata_only, r.extra, r.sha256
+		from unnest($1::bigint[]) with ordinality b(id, n) join rpminfo r on r.build_id = b.id order by b.n, r.id`, builds)
+	if err != nil {
+		return fmt.Errorf("rpms of builds: %w", err)
+	}
+	var x OfBuild
+	_, err = pgx.ForEachRow(rows, []any{&x.ID, &x.BuildID, &x.BuildrootID, &x.Name, &x.Version, &x.Release, &x.Arch, &x.Epoch, &x.Draft,
+		&x.PayloadHash, &x.Size, &x.BuildTime, &x.MetadataOnly, &x.Extra, &x.SHA256}, func() error { return f(x) })
+	if err != nil {
+		return fmt.Errorf("rpms of builds: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,197 @@
+package tag
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"moromi/internal/fault"
+	"moromi/internal/koji"
+	"moromi/projections/query"
+)
+
+// BuildFilter says which builds of a tag are meant.
+type BuildFilter struct {
+	Inherited bool
+	Latest    int64  // at most so many of each package, the latest tagged first; 0: all
+	Package   string // of this package only
+	Prefix    string // of packages whose name begins so
+	Owner     string
+	Type      string // of this build type
+	Draft     *bool
+	Extra     bool // add the build's extra
+}
+
+var buildColumns = []query.Col{
+	{Name: "tag_id", Expr: "tag.id"}, {Name: "tag_name", Expr: "tag.name"}, {Name: "id", Expr: "build.id"}, {Name: "build_id", Expr: "build.id"},
+	{Name: "version", Expr: "build.version"}, {Name: "release", Expr: "build.release"}, {Name: "epoch", Expr: "build.epoch"}, {Name: "state", Expr: "build.state"},
+	{Name: "completion_time", Expr: "build.completion_time"}, {Name: "promotion_time", Expr: "build.promotion_time"}, {Name: "start_time", Expr: "build.start_time"},
+	{Name: "task_id", Expr: "build.task_id"}, {Name: "draft", Expr: "build.draft"}, {Name: "owner_id", Expr: "users.id"}, {Name: "owner_name", Expr: "users.name"},
+	{Name: "promoter_id", Expr: "promoter.id"}, {Name: "promoter_name", Expr: "promoter.name"}, {Name: "creation_event_id", Expr: "events.id"},
+	{Name: "creation_time", Expr: "events.time"}, {Name: "volume_id", Expr: "volume.id"}, {Name: "volume_name", Expr: "volume.name"},
+	{Name: "package_id", Expr: "package.id"}, {Name: "package_name", Expr: "package.name"}, {Name: "name", Expr: "package.name"},
+	{Name: "nvr", Expr: "package.name || '-' || build.version || '-' || build.release"}, {Name: "create_event", Expr: "l.create_event"},
+}
+
+// chain is the tag itself and all that it inherits from, if asked for, in order. A tag that is inherited on two ways may be there twice.
+func chain(ctx context.Context, db query.DB, tag int64, inherited bool, event *int64) ([]int64, error) {
+	ids := []int64{tag}
+	if !inherited {
+		return ids, nil
+	}
+	links, err := FullInheritance(ctx, db, tag, event, InheritanceOptions{})
+	for _, l := range links {
+		ids = append(ids, l.ID)
+	}
+	return ids, err
+}
+
+// Builds gives the complete builds in a tag in listTagged's shape and order (kojihub.readTaggedBuilds): by inheritance, and in each tag the
+// ones tagged last first. Builds of packages that are not listed, or blocked, are left out.
+func Builds(ctx context.Context, db query.DB, tag int64, f BuildFilter, event *int64) ([]query.Row, error) {
+	tags, err := chain(ctx, db, tag, f.Inherited, event)
+	if err != nil {
+		return nil, err
+	}
+	var only *int64
+	if f.Package != "" {
+		p, err := PackageByName(ctx, db, f.Package)
+		if err != nil || p == nil {
+			return []query.Row{}, err
+		}
+		id := p["id"].(int64)
+		only = &id
+	}
+	entries, err := PackageList(ctx, db, PackageFilter{Tag: &tag, Package: only, Inherited: true, NoOwners: true}, event)
+	if err != nil {
+		return nil, err
+	}
+	listed := map[int64]bool{}
+	for _, p := range entries {
+		listed[p["package_id"].(int64)] = !p["blocked"].(bool)
+	}
+	byTag, err := buildRows(ctx, db, tags, f, only, event)
+	if err != nil {
+		return nil, err
+	}
+	out, count := []query.Row{}, map[int64]int64{}
+	for _, t := range tags {
+		for _, b := range byTag[t] {
+			pkg := b["package_id"].(int64)
+			if !listed[pkg] || f.Latest > 0 && count[pkg] >= f.Latest {
+				continue
+			}
+			count[pkg]++
+			out = append(out, b)
+		}
+	}
+	return out, nil
+}
+
+// buildRows reads the builds of several tags in one query.
+func buildRows(ctx context.Context, db query.DB, tags []int64, f BuildFilter, pkg *int64, event *int64) (map[int64][]query.Row, error) {
+	q := query.New(buildColumns, "tag_listing l").Join("join tag on tag.id = l.tag_id").Join("join build on build.id = l.build_id").
+		Join("join events on events.id = build.create_event").Join("join package on package.id = build.pkg_id").
+		Join("join volume on volume.id = build.volume_id").Join("join users on users.id = build.owner").
+		Join("left join users promoter on promoter.id = build.promoter").
+		Where("l.tag_id = any(?)", tags).Where("build.state = ?", int64(koji.BuildComplete)).At("l", event).OrderBy("l.create_event desc, l.seq desc, build.id desc")
+	if pkg != nil {
+		q.Where("build.pkg_id = ?", *pkg)
+	}
+	if f.Prefix != "" {
+		q.Where("starts_with(lower(package.name), lower(?))", f.Prefix)
+	}
+	if f.Owner != "" {
+		q.Where("users.name = ?", f.Owner)
+	}
+	if f.Draft != nil {
+		q.Where("build.draft = ?", *f.Draft)
+	}
+	if f.Type != "" {
+		id, err := buildType(ctx, db, f.Type)
+		if err != nil {
+			return nil, err
+		}
+		q.Join("join build_types bt on bt.build_id = build.id").Where("bt.btype_id = ?", id)
+	}
+	if f.Extra {
+		q.Col("extra", "build.extra")
+	}
+	rows, err := q.All(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	out := map[int64][]query.Row{}
+	for _, r := range rows {
+		if s, ok := r["extra"].(string); ok {
+			if r["extra"], err = query.JSON(s); err != nil {
+				return nil, err
+			}
+		}
+		id := r["tag_id"].(int64)
+		out[id] = append(out[id], r)
+	}
+	return out, nil
+}
+
+func buildType(ctx context.Context, db query.DB, name string) (int64, error) {
+	rows, err := db.Query(ctx, `select id from btype where name = $1`, name)
+	if err != nil {
+		return 0, fmt.Errorf("look up build type: %w", err)
+	}
+	id, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, fault.New(fault.Generic, "unsupported build type: %s", name)
+	}
+	return id, err
+}
+
+// RPMFilter says which rpms of a tag's builds are meant.
+type RPMFilter struct {
+	BuildFilter
+	Arches     []string // any of them; nil: all
+	Signatures bool     // a row for each signature, with sigkey
+	NoExtra    bool
+}
+
+var rpmColumns = []query.Col{{Name: "name", Expr: "r.name"}, {Name: "version", Expr: "r.version"}, {Name: "release", Expr: "r.release"}, {Name: "arch", Expr: "r.arch"},
+	{Name: "id", Expr: "r.id"}, {Name: "epoch", Expr: "r.epoch"}, {Name: "draft", Expr: "r.draft"}, {Name: "payloadhash", Expr: "r.payloadhash"},
+	{Name: "size", Expr: "r.size"}, {Name: "buildtime", Expr: "r.buildtime"}, {Name: "buildroot_id", Expr: "r.buildroot_id"}, {Name: "build_id", Expr: "r.build_id"},
+	{Name: "metadata_only", Expr: "r.metadata_only"}}
+
+// RPMs gives the rpms of a tag's builds, and the builds, in listTaggedRPMS' shape: rpms in the order of their builds.
+func RPMs(ctx context.Context, db query.DB, tag int64, f RPMFilter, event *int64) (rpms, builds []query.Row, err error) {
+	if builds, err = Builds(ctx, db, tag, f.BuildFilter, event); err != nil {
+		return nil, nil, err
+	}
+	ids := make([]int64, len(builds))
+	for i, b := range builds {
+		ids[i] = b["build_id"].(int64)
+	}
+	q := query.New(rpmColumns, "unnest(?::bigint[]) with ordinality b(id, n)", ids).Join("join rpminfo r on r.build_id = b.id").OrderBy("b.n, r.id")
+	if !f.NoExtra {
+		q.Col("extra", "r.extra")
+	}
+	if f.Signatures {
+		q.Join("left join rpmsigs s on s.rpm_id = r.id").Col("sigkey", "s.sigkey").OrderBy("b.n, r.id, s.sigkey")
+	}
+	if f.Arches != nil {
+		q.Where("r.arch = any(?)", f.Arches)
+	}
+	if f.Draft != nil {
+		q.Where("r.draft = ?", *f.Draft)
+	}
+	if rpms, err = q.All(ctx, db); err != nil {
+		return nil, nil, err
+	}
+	for _, r := range rpms {
+		if s, ok := r["extra"].(string); ok {
+			if r["extra"], err = query.JSON(s); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	return rpms, builds, nil
+}

@@ -1,0 +1,44 @@
+package tag
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"moromi/projections/query"
+)
+
+// AllLinks gives the whole inheritance as it is now: From, ID, MaxDepth and Intransitive of each link.
+func AllLinks(ctx context.Context, db query.DB) ([]Link, error) {
+	rows, err := db.Query(ctx, `select tag_id, parent_id, maxdepth, intransitive from tag_inheritance where active order by tag_id, priority`)
+	if err != nil {
+		return nil, fmt.Errorf("inheritance: %w", err)
+	}
+	return pgx.CollectRows(rows, func(r pgx.CollectableRow) (l Link, err error) {
+		err = r.Scan(&l.From, &l.ID, &l.MaxDepth, &l.Intransitive)
+		return l, err
+	})
+}
+
+// KeptCurrent gives the tags whose repositories are to be kept current without being asked for: the build tags of targets, and the tags whose
+// extra setting repo.auto is true.
+func KeptCurrent(ctx context.Context, db query.DB) ([]int64, error) {
+	return ids(ctx, db, `select c.tag_id from tag_config c where c.active and (
+			exists (select from build_target_config t where t.build_tag = c.tag_id and t.active)
+			or exists (select from tag_extra e where e.tag_id = c.tag_id and e.active and e.key = 'repo.auto' and e.value not in ('false', 'null', '0', '""', '[]', '{}')))
+		order by c.tag_id`)
+}
+
+// WithExternalRepo gives the tags that an external repository is linked to.
+func WithExternalRepo(ctx context.Context, db query.DB, repo int64) ([]int64, error) {
+	return ids(ctx, db, `select tag_id from tag_external_repos where external_repo_id = $1 and active order by tag_id`, repo)
+}
+
+func ids(ctx context.Context, db query.DB, sql string, args ...any) ([]int64, error) {
+	rows, err := db.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("query %.60s: %w", sql, err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int64])
+}

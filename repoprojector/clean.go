@@ -1,0 +1,242 @@
+package repoprojector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"time"
+
+	"moromi/commands"
+	"moromi/internal/koji"
+	"moromi/internal/storage"
+	repomodel "moromi/projections/repo"
+)
+
+// recover brings order into what a former process left, and learns how things stand.
+func (p *Projector) recover(ctx context.Context) error {
+	rows, err := repomodel.Undeleted(ctx, p.DB, p.Clock())
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if koji.RepoState(r.State) == koji.RepoInit && !r.Dist {
+			p.Log.Info("removing a repository that was not finished", "repo", r.ID)
+			if _, err := p.Service.DeleteRepo(ctx, commands.Actor{}, r.ID); err != nil {
+				return err
+			}
+		}
+	}
+	if err := p.Service.UpdateRepoEndEvents(ctx, commands.Actor{}); err != nil {
+		return err
+	}
+	for _, load := range []func(context.Context) error{p.loadGraph, p.loadStandings, p.loadRequests, p.loadTasks, p.relink} {
+		if err := load(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// relink sets the links "latest" that a process which died between READY and the link has not set.
+func (p *Projector) relink(ctx context.Context) error {
+	rows, err := repomodel.Standings(ctx, p.DB)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		link, err := storage.Repo{Tag: r.TagName, ID: r.ID}.Latest()
+		if err != nil {
+			continue // such a name has no place in the tree
+		}
+		if to, err := p.Storage.Readlink(link); err == nil && to == strconv.FormatInt(r.ID, 10) {
+			continue
+		}
+		if dir, err := (storage.Repo{Tag: r.TagName, ID: r.ID}).Dir(); err != nil || !p.there(dir) {
+			continue
+		}
+		if err := p.linkLatest(r.TagName, r.ID); err != nil {
+			p.Log.Warn("the link to the latest repository was not set", "tag", r.TagName, "repo", r.ID, "error", err)
+		}
+	}
+	return nil
+}
+
+func (p *Projector) there(dir storage.Path) bool {
+	_, err := p.Storage.Lstat(dir)
+	return err == nil
+}
+
+// keepClean ends the life of old repositories, at once and then every Recheck.
+func (p *Projector) keepClean(ctx context.Context) {
+	tick := time.NewTicker(p.Lifetimes.Recheck)
+	defer tick.Stop()
+	for {
+		if err := p.Sweep(ctx); err != nil && ctx.Err() == nil {
+			p.Log.Warn("old repositories were not all cleared away; the next round tries again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Sweep expires and deletes what has outlived its time, and removes the directories of what is deleted. It may run at any time.
+func (p *Projector) Sweep(ctx context.Context) error {
+	kept, err := p.Source.Kept(ctx)
+	if err != nil {
+		return err
+	}
+	rows, err := repomodel.Undeleted(ctx, p.DB, p.Clock())
+	if err != nil {
+		return err
+	}
+	var errs []error
+	newest := map[[2]any]bool{} // tags, by dist, whose newest repository was seen: it comes first
+	for _, r := range rows {
+		first := false
+		if koji.RepoState(r.State) == koji.RepoReady && !r.Custom {
+			key := [2]any{r.Tag, r.Dist}
+			first = !newest[key] && (r.Dist || slices.Contains(kept, r.Tag))
+			newest[key] = true
+		}
+		errs = append(errs, p.age(ctx, r, first))
+	}
+	_, err = p.store.PruneBlocks(p.Clock().Add(-p.Lifetimes.Repo))
+	return errors.Join(append(errs, err, p.removeFiles(ctx))...)
+}
+
+// age takes a repository to its next state if the time has come. The first of its tag is kept READY.
+func (p *Projector) age(ctx context.Context, r repomodel.Kept, first bool) error {
+	a, l := time.Duration(r.Age*float64(time.Second)), p.Lifetimes
+	life := l.Repo
+	if r.Dist {
+		life = l.DistRepo
+	}
+	switch koji.RepoState(r.State) {
+	case koji.RepoInit:
+		if r.Dist && (a > l.Init || r.TaskOver) {
+			return p.Service.RepoProblem(ctx, commands.Actor{}, r.ID)
+		}
+	case koji.RepoReady:
+		if !first && (r.Ended || r.Custom) && a > life {
+			return p.Service.ExpireRepo(ctx, commands.Actor{}, r.ID)
+		}
+	case koji.RepoExpired, koji.RepoProblem:
+		if a >= l.Expired {
+			_, err := p.Service.DeleteRepo(ctx, commands.Actor{}, r.ID) // not as long as buildroots live on it
+			return err
+		}
+	}
+	return nil
+}
+
+// removeFiles removes the directories of deleted repositories, and old ones that no repository is known for.
+func (p *Projector) removeFiles(ctx context.Context) error {
+	tops := []string{"repos", "repos-dist"}
+	volumes, err := p.entries("vol")
+	if err != nil {
+		return err
+	}
+	for _, v := range volumes {
+		tops = append(tops, path.Join("vol", v.Name(), "repos-dist"))
+	}
+	for _, top := range tops {
+		tags, err := p.entries(top)
+		if err != nil {
+			return err
+		}
+		for _, t := range tags {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := p.removeOf(ctx, path.Join(top, t.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// entries lists a directory of the topdir; one that is not there is empty.
+func (p *Projector) entries(dir string) ([]fs.DirEntry, error) {
+	list, err := fs.ReadDir(p.Storage.FS(), dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list %s: %w", dir, err)
+	}
+	return list, nil
+}
+
+// removeOf is removeFiles for the repositories of one tag's directory.
+func (p *Projector) removeOf(ctx context.Context, dir string) error {
+	list, err := p.entries(dir)
+	if err != nil {
+		return err
+	}
+	byID := map[int64]fs.DirEntry{}
+	var ids []int64
+	for _, e := range list {
+		if id, err := strconv.ParseInt(e.Name(), 10, 64); err == nil && id > 0 {
+			byID[id] = e
+			ids = append(ids, id)
+		}
+	}
+	live, deleted, err := repomodel.Known(ctx, p.DB, ids)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if live[id] || !deleted[id] && !p.stray(byID[id], dir) {
+			continue
+		}
+		if err := p.removeRepo(dir, byID[id].Name()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stray tells whether a directory of no known repository is old enough to be removed, and not the one that the tag's link leads to.
+func (p *Projector) stray(e fs.DirEntry, dir string) bool {
+	st, err := e.Info()
+	return err == nil && p.Clock().Sub(st.ModTime()) > p.Lifetimes.Expired && p.latest(dir) != e.Name()
+}
+
+// latest is where the link of a tag's directory leads, "" if there is none.
+func (p *Projector) latest(dir string) string {
+	link, err := storage.Parse(path.Join(dir, "latest"))
+	if err != nil {
+		return ""
+	}
+	to, err := p.Storage.Readlink(link)
+	if err != nil {
+		return ""
+	}
+	return to
+}
+
+func (p *Projector) removeRepo(dir, name string) error {
+	at, err := storage.Parse(path.Join(dir, name))
+	if err != nil {
+		return nil // no directory of ours has such a name
+	}
+	if p.latest(dir) == name {
+		link, err := at.Dir().Join("latest")
+		if err != nil {
+			return err
+		}
+		if err := p.Storage.Remove(link); err != nil {
+			return fmt.Errorf("remove %s: %w", link, err)
+		}
+	}
+	p.Log.Info("removing the files of a repository", "directory", at.String())
+	if err := p.Storage.RemoveAll(at); err != nil {
+		return fmt.Errorf("remove %s: %w", at, err)
+	}
+	return nil
+}

@@ -1,0 +1,177 @@
+package repoprojector
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"moromi/commands"
+	repomodel "moromi/projections/repo"
+)
+
+// tag gives what is known of a tag.
+func (p *Projector) tag(id int64) *tagPlan {
+	t := p.tags[id]
+	if t == nil {
+		t = &tagPlan{id: id}
+		p.tags[id] = t
+	}
+	return t
+}
+
+// learn takes in what has happened. Changes count by the inheritance that they lead to.
+func (l *leading) learn(ctx context.Context, n news) error {
+	if n.position > l.position {
+		l.position = n.position
+	}
+	for _, e := range n.builds {
+		select {
+		case l.imports <- e:
+		default: // its rpms are read when they are needed
+		}
+	}
+	if n.resync {
+		if err := l.Service.UpdateRepoEndEvents(ctx, commands.Actor{}); err != nil {
+			return err
+		}
+		n.graph, n.requests, n.tasks, n.ended = true, true, true, true
+	}
+	for _, tag := range n.repos {
+		n.graph = n.graph || !l.followed[tag]
+	}
+	if n.graph {
+		if err := l.loadGraph(ctx); err != nil {
+			return err
+		}
+	}
+	if n.ended || n.graph {
+		if err := l.loadStandings(ctx); err != nil {
+			return err
+		}
+	}
+	if err := l.touch(ctx, n); err != nil {
+		return err
+	}
+	if n.requests {
+		if err := l.loadRequests(ctx); err != nil {
+			return err
+		}
+	}
+	if n.tasks {
+		return l.loadTasks(ctx)
+	}
+	return nil
+}
+
+// touch passes changes on to the followed tags that they change.
+func (l *leading) touch(ctx context.Context, n news) error {
+	for ext, positions := range n.external {
+		tags, err := l.Source.TagsWith(ctx, ext)
+		if err != nil {
+			return err
+		}
+		for _, at := range positions {
+			n.touch(at, tags...)
+		}
+	}
+	if len(n.tags) == 0 {
+		return nil
+	}
+	now := l.Clock()
+	changed := map[int64][]int64{} // by followed tag
+	for tag, positions := range n.tags {
+		for _, heir := range l.graph.heirs[tag] {
+			changed[heir] = append(changed[heir], positions...)
+		}
+	}
+	for tag, positions := range changed {
+		slices.Sort(positions)
+		l.tag(tag).changed(positions[len(positions)-1], now)
+	}
+	l.outdated.add(changed)
+	return nil
+}
+
+// loadGraph reads which tags matter, and what they inherit from.
+func (p *Projector) loadGraph(ctx context.Context) error {
+	links, err := p.Source.Links(ctx)
+	if err != nil {
+		return err
+	}
+	kept, err := p.Source.Kept(ctx)
+	if err != nil {
+		return err
+	}
+	current, err := repomodel.Unended(ctx, p.DB, nil)
+	if err != nil {
+		return err
+	}
+	p.followed = map[int64]bool{}
+	for _, t := range p.tags {
+		t.kept = false
+	}
+	for _, id := range kept {
+		p.followed[id] = true
+		p.tag(id).kept = true
+	}
+	for _, r := range current {
+		p.followed[r.Tag] = true
+	}
+	for id, t := range p.tags {
+		if !p.followed[id] && !t.making && len(t.tasks)+len(t.requests) == 0 {
+			delete(p.tags, id)
+		}
+	}
+	p.graph = newGraph(links, p.followed)
+	return nil
+}
+
+// loadStandings reads which repositories the tags have.
+func (p *Projector) loadStandings(ctx context.Context) error {
+	rows, err := repomodel.Standings(ctx, p.DB)
+	if err != nil {
+		return err
+	}
+	for _, t := range p.tags {
+		t.made = 0
+	}
+	for _, r := range rows {
+		if t := p.tags[r.Tag]; t != nil {
+			t.made = r.CreateEvent
+			t.change = max(t.change, r.EndEvent)
+		}
+	}
+	return nil
+}
+
+// loadRequests reads the requests that wait.
+func (p *Projector) loadRequests(ctx context.Context) error {
+	rows, err := repomodel.Waiting(ctx, p.DB)
+	if err != nil {
+		return err
+	}
+	byTag := readRequests(rows)
+	now := p.Clock()
+	active := map[int64]bool{}
+	for id, list := range byTag {
+		t := p.tag(id)
+		t.requests = list
+		if t.asked.IsZero() {
+			t.asked = now
+		}
+		for _, r := range list {
+			active[r.id] = true
+		}
+	}
+	for id, t := range p.tags {
+		if byTag[id] == nil {
+			t.requests, t.asked = nil, time.Time{}
+		}
+	}
+	for id := range p.tries {
+		if !active[id] {
+			delete(p.tries, id)
+		}
+	}
+	return nil
+}

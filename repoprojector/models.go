@@ -1,0 +1,188 @@
+package repoprojector
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"moromi/internal/storage"
+	"moromi/projections/query"
+	rpmmodel "moromi/projections/rpm"
+	tagmodel "moromi/projections/tag"
+	"moromi/repoprojector/repodata"
+)
+
+// models is the Source over the read models.
+type models struct{ db query.DB }
+
+// NewSource gives the read models as a Source.
+func NewSource(db query.DB) Source { return models{db} }
+
+func (m models) TagID(ctx context.Context, key any) (int64, error) {
+	var s tagmodel.Spec
+	switch k := key.(type) {
+	case int64:
+		s.ID = k
+	case string:
+		s.Name = k
+	default:
+		return 0, tagmodel.Missing(key)
+	}
+	row, err := tagmodel.GetLast(ctx, m.db, s)
+	if err == nil && row == nil {
+		err = tagmodel.Missing(key)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return row["id"].(int64), nil
+}
+
+func (m models) Links(ctx context.Context) ([]Link, error) {
+	all, err := tagmodel.AllLinks(ctx, m.db)
+	out := make([]Link, len(all))
+	for i, l := range all {
+		out[i] = Link{Tag: l.From, Parent: l.ID, MaxDepth: l.MaxDepth, Intransitive: l.Intransitive}
+	}
+	return out, err
+}
+
+func (m models) Kept(ctx context.Context) ([]int64, error) { return tagmodel.KeptCurrent(ctx, m.db) }
+
+func (m models) TagsWith(ctx context.Context, externalRepo int64) ([]int64, error) {
+	return tagmodel.WithExternalRepo(ctx, m.db, externalRepo)
+}
+
+// Content reads as repo_init of kojihub does: the latest build of each package, or all with the tag's extra setting repo_include_all.
+func (m models) Content(ctx context.Context, tag, event int64) (*Content, error) {
+	row, err := tagmodel.Get(ctx, m.db, tagmodel.Spec{ID: tag}, &event, false)
+	if err != nil {
+		return nil, err
+	}
+	if row == nil {
+		return nil, tagmodel.Missing(tag)
+	}
+	c := &Content{Tag: row["name"].(string)}
+	arches, _ := row["arches"].(string)
+	c.Arches = strings.Fields(arches)
+	f := tagmodel.BuildFilter{Inherited: true, Latest: 1}
+	if extra, _ := row["extra"].(map[string]any); truth(extra["repo_include_all"]) {
+		f.Latest = 0
+	}
+	if c.RPMs, err = m.rpms(ctx, tag, f, event); err != nil {
+		return nil, err
+	}
+	if c.Groups, err = m.groups(ctx, tag, event); err != nil {
+		return nil, err
+	}
+	entries, err := tagmodel.PackageList(ctx, m.db, tagmodel.PackageFilter{Tag: &tag, Inherited: true, NoOwners: true}, &event)
+	for _, e := range entries {
+		if e["blocked"] == true {
+			c.Blocked = append(c.Blocked, e["package_name"].(string))
+		}
+	}
+	return c, err
+}
+
+// truth is whether a setting counts as true in Python.
+func truth(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return false
+	case bool:
+		return v
+	case int64:
+		return v != 0
+	case float64:
+		return v != 0
+	case string:
+		return v != ""
+	}
+	return true
+}
+
+// rpms gives the rpms of the tag's builds as of the event, and where their files are now.
+func (m models) rpms(ctx context.Context, tag int64, f tagmodel.BuildFilter, event int64) ([]RPM, error) {
+	builds, err := tagmodel.Builds(ctx, m.db, tag, f, &event)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]int64, 0, len(builds))
+	places := make(map[int64]storage.Build, len(builds))
+	for _, b := range builds {
+		id := b["build_id"].(int64)
+		if _, twice := places[id]; twice {
+			continue // in two tags of the inheritance, with all builds of a package wanted
+		}
+		ids = append(ids, id)
+		places[id] = storage.Build{Volume: b["volume_name"].(string), Name: b["package_name"].(string), Version: b["version"].(string), Release: b["release"].(string)}
+	}
+	var out []RPM
+	err = rpmmodel.EachOf(ctx, m.db, ids, func(r rpmmodel.OfBuild) error {
+		if r.MetadataOnly {
+			return nil
+		}
+		x := RPM{Name: r.Name, Version: r.Version, Release: r.Release, Arch: r.Arch, ID: r.ID, Epoch: r.Epoch, Draft: r.Draft, PayloadHash: r.PayloadHash,
+			Size: r.Size, BuildTime: r.BuildTime, BuildrootID: r.BuildrootID, BuildID: r.BuildID, Build: places[r.BuildID]}
+		if r.Extra != nil {
+			x.Extra = json.RawMessage(*r.Extra)
+		}
+		if r.SHA256 != nil {
+			x.SHA256 = *r.SHA256
+		}
+		out = append(out, x)
+		return nil
+	})
+	return out, err
+}
+
+// groups gives the comps groups that hold in the tag.
+func (m models) groups(ctx context.Context, tag, event int64) ([]repodata.Group, error) {
+	rows, err := tagmodel.Groups(ctx, m.db, tag, true, &event)
+	if err != nil {
+		return nil, fmt.Errorf("groups of tag %d: %w", tag, err)
+	}
+	out := make([]repodata.Group, 0, len(rows))
+	for _, r := range rows {
+		if r["blocked"] == true {
+			continue
+		}
+		g := repodata.Group{Name: text(r["name"]), DisplayName: text(r["display_name"]), Description: text(r["description"]),
+			IsDefault: r["is_default"] == true, UserVisible: r["uservisible"] == true, BiarchOnly: r["biarchonly"] == true}
+		for _, p := range list(r["packagelist"]) {
+			if p["blocked"] != true {
+				g.Packages = append(g.Packages, repodata.GroupPackage{Name: text(p["package"]), Type: text(p["type"]),
+					BasearchOnly: p["basearchonly"] == true, RequiresOther: text(p["requires"])})
+			}
+		}
+		for _, q := range list(r["grouplist"]) {
+			if q["blocked"] != true {
+				g.Requires = append(g.Requires, repodata.GroupRequire{Name: text(q["name"]), Type: text(q["type"]), IsMetapackage: q["is_metapkg"] == true})
+			}
+		}
+		out = append(out, g)
+	}
+	return out, nil
+}
+
+func text(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+func list(v any) []query.Row {
+	switch v := v.(type) {
+	case []query.Row:
+		return v
+	case []any:
+		out := make([]query.Row, 0, len(v))
+		for _, x := range v {
+			if r, ok := x.(query.Row); ok {
+				out = append(out, r)
+			}
+		}
+		return out
+	}
+	return nil
+}

@@ -1,0 +1,197 @@
+package repoprojector
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"moromi/events"
+	"moromi/projections/query"
+)
+
+// How changes are waited out.
+const (
+	// quiet is how long a tag must have been left alone before it is made again, if it was made just now. It is below what a person notices
+	// and above the distance of the changes of one script.
+	quiet = 250 * time.Millisecond
+	// restless is how long a tag that does not come to rest is waited for at most.
+	restless = 5 * time.Second
+	// again: a tag that was not made for so long is made at once.
+	again = 2 * quiet
+)
+
+// How failures are tried again.
+const (
+	retryFirst = 2 * time.Second
+	retryMost  = 10 * time.Minute
+	// retries is how often the repository of a request is tried again (Koji's RepoRetries).
+	retries = 3
+	// autoPriority is that of what nobody waits for: Koji's automatic requests have it.
+	autoPriority = 25
+)
+
+// request is an active request for a repository.
+type request struct {
+	id, priority int64
+	at           *int64
+	opts         events.RepoOpts
+}
+
+// repoTask is a newRepo task that waits to be carried out.
+type repoTask struct {
+	id, priority int64
+	tag          any // as the caller gave it
+	event        int64
+	opts         events.RepoOpts
+	open         bool // a former process had begun it
+	problem      error
+}
+
+// tagPlan is what the projector knows of a tag. Times are of the projector's clock.
+type tagPlan struct {
+	id     int64
+	kept   bool  // to be kept current without being asked
+	made   int64 // the event whose content the newest READY repository with the tag's own options has; 0: there is none
+	change int64 // the tag's last change, 0 if none is known that made does not have
+	making bool
+
+	firstChange, lastChange time.Time // of those that are not made yet
+	asked                   time.Time // when the first request that waits came
+	ended                   time.Time // when a repository was last made or failed
+	failures                int
+	notBefore               time.Time // after a failure
+
+	requests []request
+	tasks    []repoTask
+}
+
+// job is one repository to be made.
+type job struct {
+	tag      int64
+	priority int64
+	since    time.Time
+	at       int64 // 0: now
+	opts     events.RepoOpts
+	request  int64 // 0: none
+	task     *repoTask
+}
+
+// stale tells whether the tag has changed since its repository was made.
+func (t *tagPlan) stale() bool { return t.made == 0 || t.change > t.made }
+
+// next is the tag's most urgent job and when it may begin; ok is false if there is nothing to do.
+func (t *tagPlan) next(now time.Time) (j job, due time.Time, ok bool) {
+	if t.making {
+		return job{}, time.Time{}, false
+	}
+	take := func(x job, at time.Time) {
+		xNow, jNow := !at.After(now), !due.After(now)
+		switch {
+		case !ok:
+		case xNow != jNow: // what may begin comes before what must wait
+			if jNow {
+				return
+			}
+		case xNow && x.priority >= j.priority, !xNow && !at.Before(due):
+			return
+		}
+		j, due, ok = x, at, true
+	}
+	for i := range t.tasks {
+		take(job{tag: t.id, priority: t.tasks[i].priority, at: t.tasks[i].event, opts: t.tasks[i].opts, task: &t.tasks[i]}, time.Time{})
+	}
+	for _, r := range t.requests {
+		at := t.rested(t.asked, now)
+		if r.at != nil {
+			at = time.Time{}
+		}
+		x := job{tag: t.id, priority: r.priority, since: t.asked, opts: r.opts, request: r.id}
+		if r.at != nil {
+			x.at = *r.at
+		}
+		take(x, later(at, t.notBefore))
+	}
+	if t.kept && t.stale() {
+		at := t.firstChange.Add(restless)
+		if calm := t.lastChange.Add(quiet); calm.Before(at) {
+			at = calm
+		}
+		if now.Sub(t.ended) >= again {
+			at = time.Time{}
+		}
+		take(job{tag: t.id, priority: autoPriority, since: t.firstChange}, later(at, t.notBefore))
+	}
+	return j, due, ok
+}
+
+// rested is when a request may be answered that waits since asked: others like it may be about to come if one was answered just now.
+func (t *tagPlan) rested(asked, now time.Time) time.Time {
+	if now.Sub(t.ended) >= again {
+		return time.Time{}
+	}
+	return asked.Add(quiet)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// changed notes a change at an event.
+func (t *tagPlan) changed(at int64, now time.Time) {
+	if at <= t.change {
+		return
+	}
+	if !t.stale() || t.firstChange.IsZero() {
+		t.firstChange = now
+	}
+	t.change, t.lastChange = at, now
+	t.failures, t.notBefore = 0, time.Time{} // whatever was wrong may be right now
+}
+
+// failed puts off the next attempt.
+func (t *tagPlan) failed(now time.Time) {
+	t.notBefore = now.Add(min(retryFirst<<min(t.failures, 20), retryMost))
+	t.failures++
+}
+
+// plan picks the jobs that may begin now, the most urgent first, at most n; and says when to look again if nothing happens.
+func plan(tags map[int64]*tagPlan, now time.Time, n int) (start []job, wake time.Time) {
+	var all []job
+	for _, t := range tags {
+		j, due, ok := t.next(now)
+		switch {
+		case !ok:
+		case !due.After(now):
+			all = append(all, j)
+		case wake.IsZero() || due.Before(wake):
+			wake = due
+		}
+	}
+	slices.SortFunc(all, func(a, b job) int {
+		return cmp.Or(cmp.Compare(a.priority, b.priority), a.since.Compare(b.since), cmp.Compare(a.tag, b.tag))
+	})
+	return all[:min(n, len(all))], wake
+}
+
+// readRequests sorts active requests by tag.
+func readRequests(rows []query.Row) map[int64][]request {
+	out := map[int64][]request{}
+	for _, r := range rows {
+		x := request{id: r["id"].(int64), priority: r["priority"].(int64)}
+		if at, ok := r["at_event"].(int64); ok {
+			x.at = &at
+		}
+		o, _ := r["opts"].(map[string]any)
+		for k, to := range map[string]**bool{"src": &x.opts.Src, "debuginfo": &x.opts.Debuginfo, "separate_src": &x.opts.SeparateSrc, "maven": &x.opts.Maven} {
+			if b, ok := o[k].(bool); ok {
+				*to = &b
+			}
+		}
+		tag := r["tag_id"].(int64)
+		out[tag] = append(out[tag], x)
+	}
+	return out
+}

@@ -1,0 +1,276 @@
+package repoprojector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"moromi/commands"
+	"moromi/events"
+	"moromi/internal/koji"
+	"moromi/projections/query"
+	repomodel "moromi/projections/repo"
+	"moromi/repoprojector/repodata"
+)
+
+const (
+	// lockID keeps the projectors of several hubs apart: one leads.
+	lockID = 0x7265706f
+	// leadRetry is how often a projector that does not lead tries to, and how soon one goes on after an error.
+	leadRetry = time.Second
+	// pulse is how often a leading projector makes sure that it still leads and that it was told of everything.
+	pulse = 15 * time.Second
+)
+
+// Projector makes repositories. New makes one; Run does the work; Watch, Wait and Close may be called from anywhere.
+type Projector struct {
+	Config
+	cache  *os.Root
+	store  *repodata.Store
+	writer *repodata.Writer
+	seen   seen
+	inbox  *inbox
+	ready  *broadcast
+
+	// what follows is of the goroutine that leads
+	tags     map[int64]*tagPlan
+	followed map[int64]bool // whose changes matter
+	graph    *graph
+	carried  map[int64]bool // tasks that are being carried out
+	tries    map[int64]int  // of requests
+	running  int
+	position events.Position // of the last commit that Watch told of
+	checked  events.Position // where the read models were at the last pulse
+}
+
+// New makes a projector.
+func New(c Config) (*Projector, error) {
+	if err := c.fill(); err != nil {
+		return nil, err
+	}
+	p := &Projector{Config: c, inbox: newInbox(), ready: newBroadcast()}
+	var err error
+	if p.store, p.cache, err = c.openCache(); err != nil {
+		return nil, err
+	}
+	if p.writer, err = repodata.NewWriter(p.store, repodata.Options{OpenRPM: p.openRPM}); err != nil {
+		return nil, errors.Join(err, p.cache.Close())
+	}
+	return p, nil
+}
+
+// Close releases the cache; Run must have returned.
+func (p *Projector) Close() error { return p.cache.Close() }
+
+// Watch is for Engine.OnCommit: it takes note and returns at once.
+func (p *Projector) Watch(commits []*events.Commit) {
+	p.inbox.add(commits)
+	for _, c := range commits {
+		for _, e := range c.Events {
+			if s, ok := e.(events.RepoStateSet); ok && koji.RepoState(s.State) == koji.RepoReady {
+				p.ready.send()
+				return
+			}
+		}
+	}
+}
+
+// Wait returns the READY repository of a tag, with the tag's own options, whose content is not older than minEvent, when there is one; it is in
+// repo.get's shape. It only waits: what is not kept current must be asked for.
+func (p *Projector) Wait(ctx context.Context, tag, minEvent int64) (query.Row, error) {
+	for {
+		ready := p.ready.next()
+		row, err := repomodel.Best(ctx, p.DB, tag, &minEvent, nil, "{}")
+		if err != nil || row != nil {
+			return row, err
+		}
+		select {
+		case <-ready:
+		case <-time.After(pulse): // another hub may have made it
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for a repository of tag %d: %w", tag, ctx.Err())
+		}
+	}
+}
+
+// Run makes repositories until ctx ends, as long as no other hub of the site does.
+func (p *Projector) Run(ctx context.Context) error {
+	for {
+		if err := p.tryLead(ctx); err != nil && ctx.Err() == nil {
+			p.Log.Warn("repository projector interrupted, trying again", "error", err, "in", leadRetry)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(leadRetry):
+		}
+	}
+}
+
+// tryLead leads if nobody else does, until ctx ends or something goes wrong.
+func (p *Projector) tryLead(ctx context.Context) error {
+	conn, err := p.DB.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer conn.Release()
+	var mine bool
+	if err := conn.QueryRow(ctx, `select pg_try_advisory_lock($1)`, int64(lockID)).Scan(&mine); err != nil || !mine {
+		return err
+	}
+	defer conn.Exec(context.WithoutCancel(ctx), `select pg_advisory_unlock($1)`, int64(lockID)) //nolint:errcheck // a dead connection has no locks
+	return p.lead(ctx, conn)
+}
+
+// lead recovers what a former leader left and then keeps at it.
+func (p *Projector) lead(ctx context.Context, lock *pgxpool.Conn) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	defer cancel()
+	p.inbox.set(true)
+	defer p.inbox.set(false)
+	p.tags, p.carried, p.tries, p.running = map[int64]*tagPlan{}, map[int64]bool{}, map[int64]int{}, 0
+	p.position, p.checked = 0, 0
+	if err := p.recover(ctx); err != nil {
+		return fmt.Errorf("take up repositories: %w", err)
+	}
+	l := &leading{Projector: p, done: make(chan made, p.Workers), imports: make(chan events.RPMsImported, maxBuilds), outdated: newOutdater()}
+	for _, part := range []func(){
+		func() { p.readAhead(ctx, l.imports) },
+		func() { l.outdated.run(ctx, p) },
+		func() { p.keepClean(ctx) },
+	} {
+		parts.Go(part)
+	}
+	return l.run(ctx, lock, &parts)
+}
+
+// leading is a projector while it leads.
+type leading struct {
+	*Projector
+	done     chan made
+	imports  chan events.RPMsImported
+	outdated *outdater
+}
+
+// run waits for something to do and does it.
+func (l *leading) run(ctx context.Context, lock *pgxpool.Conn, jobs *sync.WaitGroup) error {
+	beat := time.NewTicker(pulse)
+	defer beat.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		if err := l.learn(ctx, l.inbox.take()); err != nil {
+			return err
+		}
+		l.start(ctx, jobs, timer)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.inbox.wake:
+		case m := <-l.done:
+			if err := l.finished(ctx, m); err != nil {
+				return err
+			}
+		case <-timer.C:
+		case <-beat.C:
+			if err := lock.Ping(ctx); err != nil {
+				return fmt.Errorf("keep the lead: %w", err)
+			}
+			if err := l.missed(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// start begins the jobs for which there are workers.
+func (l *leading) start(ctx context.Context, jobs *sync.WaitGroup, timer *time.Timer) {
+	now := l.Clock()
+	todo, wake := plan(l.tags, now, l.Workers-l.running)
+	for _, j := range todo {
+		t := l.tags[j.tag]
+		t.making = true
+		work := l.generate
+		if j.task != nil {
+			work = l.carryOut
+			l.carried[j.task.id] = true
+		}
+		l.running++
+		jobs.Go(func() { l.done <- work(ctx, j) })
+	}
+	if !wake.IsZero() && l.running < l.Workers {
+		timer.Reset(max(wake.Sub(now), time.Millisecond))
+	}
+}
+
+// finished takes in what became of a job.
+func (l *leading) finished(ctx context.Context, m made) error {
+	l.running--
+	now := l.Clock()
+	t := l.tag(m.job.tag)
+	t.making = false
+	if m.job.task != nil {
+		delete(l.carried, m.job.task.id)
+		t.tasks = dropTask(t.tasks, m.job.task.id)
+	}
+	switch {
+	case m.nothing:
+	case m.err == nil:
+		t.ended, t.failures, t.notBefore = now, 0, time.Time{}
+		if m.own && m.event > t.made {
+			t.made = m.event
+		}
+		return l.loadRequests(ctx)
+	case ctx.Err() != nil:
+	default:
+		t.ended = now
+		if m.job.task == nil {
+			t.failed(now)
+		}
+		if m.repo == 0 {
+			l.Log.Error("repository could not be begun", "tag", m.job.tag, "error", m.err)
+		}
+		return l.retry(ctx, m.job)
+	}
+	return nil
+}
+
+// retry counts the failures of a request and gives it up in the end.
+func (l *leading) retry(ctx context.Context, j job) error {
+	if j.request == 0 {
+		return nil
+	}
+	if l.tries[j.request]++; l.tries[j.request] <= retries {
+		return nil
+	}
+	l.Log.Error("request for a repository given up", "request", j.request, "tag", j.tag)
+	return l.Service.AbandonRepoRequest(ctx, commands.Actor{}, j.request)
+}
+
+func dropTask(list []repoTask, id int64) []repoTask {
+	out := make([]repoTask, 0, len(list))
+	for _, t := range list {
+		if t.id != id {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// missed looks at everything anew if the read models have moved without Watch having been told: when another hub leads them.
+func (l *leading) missed(ctx context.Context) error {
+	behind := l.checked > l.position
+	l.checked = l.Service.Models.Position()
+	if !behind {
+		return nil
+	}
+	l.position = l.checked
+	return l.learn(ctx, news{resync: true})
+}

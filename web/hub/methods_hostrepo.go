@@ -1,0 +1,223 @@
+package hub
+
+import (
+	"fmt"
+	"path"
+
+	"moromi/commands"
+	"moromi/internal/fault"
+	"moromi/internal/koji"
+	"moromi/internal/storage"
+	"moromi/projections/query"
+	"moromi/projections/repo"
+)
+
+// hostRepoMethods are what builders call that make repositories themselves, as Koji's newRepo and distRepo tasks do. Where the hub makes the
+// build repositories only distRepo needs them.
+func hostRepoMethods(d Deps) []Method {
+	return []Method{
+		{Name: "host.repoInit", Params: "tag, task_id=None, event=None, opts=None", Auth: Host, Write: true, Help: "Begin a repository: its row and its directory with package lists. Answers [id, event].", Func: d.hostRepoInit},
+		{Name: "host.repoDone", Params: "repo_id, data, expire=False, repo_json_updates=None", Auth: Host, Write: true, Help: "Put uploaded metadata in place and make the repository READY.", Func: d.hostRepoDone},
+		{Name: "distRepo", Params: "tag, keys, **task_opts", Auth: Session, Write: true, Help: "Have a repository of signed packages made; answers the task's id.", Func: d.distRepo},
+		{Name: "host.distRepoMove", Params: "repo_id, uploadpath, arch", Auth: Host, Write: true, Help: "Put one architecture of a dist repository in place.", Func: d.hostDistRepoMove},
+	}
+}
+
+func (d Deps) hostRepoInit(c *Call, a Args) (any, error) {
+	if _, err := c.RequireHost(); err != nil {
+		return nil, err
+	}
+	event, err := a.IntOrNil("event")
+	if err != nil {
+		return nil, err
+	}
+	in := commands.StartRepo{}
+	if in.TaskID, err = a.IntOrNil("task_id"); err != nil {
+		return nil, err
+	}
+	if in.Opts, err = commands.ParseRepoOpts(a.Get("opts"), false); err != nil {
+		return nil, err
+	}
+	t, err := d.repoTag(c, a.Get("tag"), event)
+	if err != nil {
+		return nil, err
+	}
+	in.TagID = t["id"].(int64)
+	if event != nil {
+		if err := d.Service.ValidEvent(c.Context(), *event); err != nil {
+			return nil, err
+		}
+		in.Event = *event
+	}
+	actor, err := d.actor(c)
+	if err != nil {
+		return nil, err
+	}
+	started, err := d.Service.StartRepo(c.Context(), actor, in)
+	if err != nil {
+		return nil, err
+	}
+	f := repoFiles{Deps: d, ctx: c.Context(), tag: t, started: started, task: in.TaskID}
+	if err := f.write(); err != nil {
+		return nil, err
+	}
+	return []any{started.ID, started.Event}, nil
+}
+
+func (d Deps) hostRepoDone(c *Call, a Args) (any, error) {
+	if _, err := c.RequireHost(); err != nil {
+		return nil, err
+	}
+	id, actor, err := d.repoCall(c, a)
+	if err != nil {
+		return nil, err
+	}
+	r, err := d.initRepo(c, id)
+	if err != nil {
+		return nil, err
+	}
+	data, err := a.Map("data")
+	if err != nil {
+		return nil, err
+	}
+	updates, err := a.Map("repo_json_updates")
+	if err != nil {
+		return nil, err
+	}
+	dir := storage.Repo{Tag: r["tag_name"].(string), ID: id, Dist: r["dist"].(bool)}
+	if len(updates) > 0 {
+		if err := d.updateRepoJSON(dir, updates); err != nil {
+			return nil, err
+		}
+	}
+	if !dir.Dist {
+		if err := d.placeRepodata(dir, data); err != nil {
+			return nil, err
+		}
+	}
+	if a.Bool("expire") {
+		return nil, d.Service.RepoExpireNew(c.Context(), actor, id)
+	}
+	latest, err := d.Service.RepoReady(c.Context(), actor, id)
+	if err != nil || !latest {
+		return nil, err
+	}
+	return nil, d.linkLatest(dir)
+}
+
+// initRepo gives a repository that must be INIT.
+func (d Deps) initRepo(c *Call, id int64) (query.Row, error) {
+	r, err := repo.Get(c.Context(), d.DB, id, nil)
+	if err != nil {
+		return nil, err
+	}
+	if r == nil {
+		return nil, fault.New(fault.Generic, "No such repo: %d", id)
+	}
+	if st := koji.RepoState(r["state"].(int64)); st != koji.RepoInit {
+		return nil, fault.New(fault.Generic, "Repo %d not in INIT state (got %s)", id, st)
+	}
+	return r, nil
+}
+
+func (d Deps) linkLatest(r storage.Repo) error {
+	target, err := r.Dir()
+	if err != nil {
+		return err
+	}
+	link, err := r.Latest()
+	if err != nil {
+		return err
+	}
+	return d.Storage.Symlink(target, link)
+}
+
+// placeRepodata moves uploaded files into the directories of their architectures: data is {arch: [uploadpath, [files]]}. Everything is looked
+// up before anything is moved.
+func (d Deps) placeRepodata(r storage.Repo, data map[string]any) error {
+	var moves []move
+	for arch, v := range data {
+		pair, _ := v.([]any)
+		if len(pair) != 2 {
+			return fault.New(fault.Parameter, "Invalid list of files for %s", clip(arch))
+		}
+		from, ok := pair[0].(string)
+		files, ok2 := pair[1].([]any)
+		if !ok || !ok2 {
+			return fault.New(fault.Parameter, "Invalid list of files for %s", clip(arch))
+		}
+		dir, err := d.archDir(r, arch)
+		if err != nil {
+			return err
+		}
+		for _, f := range files {
+			name, ok := f.(string)
+			if !ok {
+				return fault.New(fault.Parameter, "Invalid file name: %s", clip(pyRepr(f)))
+			}
+			to, err := repodataPlace(dir, name)
+			if err != nil {
+				return err
+			}
+			src, err := d.uploadedFile(from, name)
+			if err != nil {
+				return err
+			}
+			moves = append(moves, move{src, to})
+		}
+	}
+	return d.moveAll(moves)
+}
+
+// archDir is the directory of an architecture, which must be there.
+func (d Deps) archDir(r storage.Repo, arch string) (storage.Path, error) {
+	dir, err := r.Arch(koji.CanonArch(arch))
+	if err != nil {
+		return dir, err
+	}
+	if st, err := d.Storage.Stat(dir); err != nil || !st.IsDir() {
+		return dir, fault.New(fault.Generic, "Repo arch directory missing: %s", dir)
+	}
+	return dir, nil
+}
+
+// repodataPlace is repodata/NAME, but for package lists, which stand beside it.
+func repodataPlace(dir storage.Path, name string) (storage.Path, error) {
+	if len(name) >= len("pkglist") && name[len(name)-len("pkglist"):] == "pkglist" {
+		return dir.Join(name)
+	}
+	return dir.Join("repodata", name)
+}
+
+// uploadedFile is a regular file below the work directory.
+func (d Deps) uploadedFile(dir, name string) (storage.Path, error) {
+	if path.IsAbs(dir) {
+		return storage.Path{}, fault.New(fault.Generic, "Invalid path: %s", clip(dir))
+	}
+	p, err := storage.Parse("work/" + dir + "/" + name)
+	if err != nil {
+		return p, err
+	}
+	st, err := d.Storage.Lstat(p)
+	if err != nil || !st.Mode().IsRegular() {
+		return p, fault.New(fault.Generic, "uploaded file missing: %s", p)
+	}
+	return p, nil
+}
+
+type move struct{ from, to storage.Path }
+
+// moveAll moves files, over what an earlier attempt put there.
+func (d Deps) moveAll(moves []move) error {
+	for _, m := range moves {
+		if st, err := d.Storage.Lstat(m.to); err == nil && !st.IsDir() {
+			if err := d.Storage.Remove(m.to); err != nil {
+				return fmt.Errorf("make way for %s: %w", m.to, err)
+			}
+		}
+		if err := d.Storage.Move(m.from, m.to); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,366 @@
+package hub
+
+import (
+	"slices"
+
+	"moromi/commands"
+	"moromi/internal/fault"
+	"moromi/internal/koji"
+	"moromi/projections/query"
+	"moromi/projections/tag"
+	"moromi/projections/user"
+)
+
+// tagBuildMethods put builds into tags and say what is in them.
+func tagBuildMethods(d Deps) []Method {
+	return []Method{
+		{Name: "listTagged", Params: "tag, event=None, inherit=False, prefix=None, latest=False, package=None, owner=None, type=None, strict=True, extra=False, draft=None", Auth: Anonymous,
+			Help: "The builds in a tag, the ones tagged last first; latest keeps so many of each package.", Func: d.listTagged},
+		{Name: "listTaggedRPMS", Params: "tag, event=None, inherit=False, latest=False, package=None, arch=None, rpmsigs=False, owner=None, type=None, strict=True, extra=True, draft=None", Auth: Anonymous,
+			Help: "The rpms of the builds in a tag, and the builds.", Func: d.listTaggedRPMS},
+		{Name: "getLatestBuilds", Params: "tag, event=None, package=None, type=None, draft=None", Auth: Anonymous, Help: "The latest build of each package in a tag, inherited ones included.", Func: d.getLatestBuilds},
+		{Name: "getLatestRPMS", Params: "tag, package=None, arch=None, event=None, rpmsigs=False, type=None, draft=None", Auth: Anonymous, Help: "The rpms of the latest builds in a tag, and the builds.", Func: d.getLatestRPMS},
+		{Name: "checkTagAccess", Params: "tag_id, user_id=None", Auth: Anonymous, Help: "Whether a user may tag builds with a tag, whether force helps, and why not.", Func: d.checkTagAccess},
+		{Name: "tagBuild", Params: "tag, build, force=False, fromtag=None", Auth: Session, Write: true, Help: "Ask for a build to be tagged, or moved from another tag; answers the id of the task that does it.", Func: d.tagBuild},
+		{Name: "untagBuild", Params: "tag, build, strict=True, force=False", Auth: Session, Write: true, Help: "Take a build out of a tag.", Func: d.untagBuild},
+		{Name: "tagBuildBypass", Params: "tag, build, force=False, notify=False", Auth: Perm("tag"), Write: true, Help: "Tag a build at once, past the package list.", Func: d.tagBuildBypass},
+		{Name: "untagBuildBypass", Params: "tag, build, strict=True, force=False, notify=False", Auth: Perm("tag"), Write: true, Help: "Untag a build at once.", Func: d.untagBuild},
+		{Name: "moveBuild", Params: "tag1, tag2, build, force=False", Auth: Session, Write: true, Help: "Ask for a build to be moved from one tag to another; answers the id of the task that does it.", Func: d.moveBuild},
+		{Name: "moveAllBuilds", Params: "tag1, tag2, package, force=False", Auth: Session, Write: true, Help: "Ask for all builds of a package to be moved, oldest first; answers the ids of the tasks.", Func: d.moveAllBuilds},
+		{Name: "massTag", Params: "tag, builds", Auth: Perm("tag"), Write: true, Help: "Tag many builds in one event, past every check.", Func: d.massTag},
+		{Name: "host.tagBuild", Params: "task_id, tag, build, force=False, fromtag=None", Auth: Host, Write: true, Help: "Tag a build on behalf of the task's owner.", Func: d.hostTagBuild},
+		{Name: "host.tagNotification", Params: "is_successful, tag_id, from_id, build_id, user_id, ignore_success=False, failure_msg=''", Auth: Host, Help: "Report how a tagging went; mails are not sent yet, the ledger has it.", Func: d.hostTagNotification},
+	}
+}
+
+// buildFilter reads the parameters that the calls about a tag's builds share.
+func buildFilter(a Args) (tag.BuildFilter, error) {
+	f := tag.BuildFilter{}
+	var err error
+	for param, to := range map[string]*string{"package": &f.Package, "type": &f.Type} {
+		if *to, err = a.StringOr(param, ""); err != nil {
+			return f, err
+		}
+	}
+	if !a.IsNil("draft") {
+		b := a.Bool("draft")
+		f.Draft = &b
+	}
+	return f, nil
+}
+
+// latest reads latest: true is 1, a number that many, false all.
+func latest(v any) int64 {
+	switch v := v.(type) {
+	case int64:
+		return v
+	case float64:
+		return int64(v)
+	}
+	if pyTrue(v) {
+		return 1
+	}
+	return 0
+}
+
+// taggedIn gives the tag and the event of a call; tag nil if it is not there and the call is not strict.
+func (d Deps) taggedIn(c *Call, a Args, strict bool) (query.Row, *int64, error) {
+	event, err := a.Reject(fault.Generic).IntOrNil("event")
+	if err != nil {
+		return nil, nil, err
+	}
+	find := d.findTag
+	if strict {
+		find = d.theTag
+	}
+	t, err := find(c, a.Get("tag"), event)
+	return t, event, err
+}
+
+func (d Deps) listTagged(c *Call, a Args) (any, error) {
+	t, event, err := d.taggedIn(c, a, a.Bool("strict"))
+	if err != nil || t == nil {
+		return []any{}, err
+	}
+	f, err := buildFilter(a)
+	if err != nil {
+		return nil, err
+	}
+	f.Inherited, f.Latest, f.Extra = a.Bool("inherit"), latest(a.Get("latest")), a.Bool("extra")
+	if f.Prefix, err = a.StringOr("prefix", ""); err != nil {
+		return nil, err
+	}
+	if f.Owner, err = d.ownerName(c, a); err != nil {
+		return nil, err
+	}
+	return tag.Builds(c.Context(), d.DB, t["id"].(int64), f, event)
+}
+
+// ownerName reads owner, which may name the user in any way.
+func (d Deps) ownerName(c *Call, a Args) (string, error) {
+	switch v := a.Get("owner").(type) {
+	case nil:
+		return "", nil
+	case string:
+		return v, nil
+	default:
+		u, err := d.theUser(c, v)
+		if err != nil {
+			return "", err
+		}
+		return u["name"].(string), nil
+	}
+}
+
+func (d Deps) listTaggedRPMS(c *Call, a Args) (any, error) {
+	t, event, err := d.taggedIn(c, a, a.Bool("strict"))
+	if err != nil || t == nil {
+		return []any{}, err
+	}
+	f, err := buildFilter(a)
+	if err != nil {
+		return nil, err
+	}
+	f.Inherited, f.Latest = a.Bool("inherit"), latest(a.Get("latest"))
+	if f.Owner, err = d.ownerName(c, a); err != nil {
+		return nil, err
+	}
+	return d.taggedRPMs(c, a, t, tag.RPMFilter{BuildFilter: f, NoExtra: !a.Bool("extra")}, event)
+}
+
+func (d Deps) taggedRPMs(c *Call, a Args, t query.Row, f tag.RPMFilter, event *int64) (any, error) {
+	f.Signatures = a.Bool("rpmsigs")
+	var err error
+	switch v := a.Get("arch").(type) {
+	case nil:
+	case string:
+		f.Arches = []string{v}
+	default:
+		if f.Arches, err = a.Reject(fault.Generic).Strings("arch"); err != nil {
+			return nil, err
+		}
+	}
+	rpms, builds, err := tag.RPMs(c.Context(), d.DB, t["id"].(int64), f, event)
+	return []any{rpms, builds}, err
+}
+
+func (d Deps) getLatestBuilds(c *Call, a Args) (any, error) {
+	t, event, err := d.taggedIn(c, a, true)
+	if err != nil {
+		return nil, err
+	}
+	f, err := buildFilter(a)
+	if err != nil {
+		return nil, err
+	}
+	f.Inherited, f.Latest = true, 1
+	return tag.Builds(c.Context(), d.DB, t["id"].(int64), f, event)
+}
+
+func (d Deps) getLatestRPMS(c *Call, a Args) (any, error) {
+	t, event, err := d.taggedIn(c, a, true)
+	if err != nil {
+		return nil, err
+	}
+	f, err := buildFilter(a)
+	if err != nil {
+		return nil, err
+	}
+	f.Inherited, f.Latest = true, 1
+	return d.taggedRPMs(c, a, t, tag.RPMFilter{BuildFilter: f}, event)
+}
+
+func (d Deps) checkTagAccess(c *Call, a Args) (any, error) {
+	t, err := d.theTag(c, a.Get("tag_id"), nil)
+	if err != nil {
+		return nil, err
+	}
+	id := c.UserID()
+	if !a.IsNil("user_id") {
+		if id, err = a.Int("user_id"); err != nil {
+			return nil, err
+		}
+	}
+	if id == 0 {
+		return nil, fault.New(fault.Generic, "a user_id is required")
+	}
+	allowed, override, reason, err := d.Service.CheckTagAccess(c.Context(), t, id)
+	return []any{allowed, override, reason}, err
+}
+
+// tagChange puts the parts of a tagging together; to and from may be nil.
+func (d Deps) tagChange(c *Call, a Args, to, from any) (commands.TagChange, commands.Actor, error) {
+	ch := commands.TagChange{User: c.UserID(), Force: a.Bool("force"), Strict: true}
+	var err error
+	if ch.Build, err = d.theBuild(c, a.Get("build")); err != nil {
+		return ch, commands.Actor{}, err
+	}
+	if to != nil {
+		if ch.To, err = d.theTag(c, to, nil); err != nil {
+			return ch, commands.Actor{}, err
+		}
+	}
+	if pyTrue(from) {
+		if ch.From, err = d.theTag(c, from, nil); err != nil {
+			return ch, commands.Actor{}, err
+		}
+	}
+	actor, err := d.actor(c)
+	return ch, actor, err
+}
+
+func (d Deps) tagBuild(c *Call, a Args) (any, error) {
+	ch, actor, err := d.tagChange(c, a, a.Get("tag"), a.Get("fromtag"))
+	if err != nil {
+		return nil, err
+	}
+	return d.Service.SubmitTagging(c.Context(), actor, ch)
+}
+
+func (d Deps) untagBuild(c *Call, a Args) (any, error) {
+	ch, actor, err := d.tagChange(c, a, nil, a.Get("tag"))
+	if err != nil {
+		return nil, err
+	}
+	ch.Strict = a.Bool("strict")
+	return nil, d.Service.Untag(c.Context(), actor, ch)
+}
+
+func (d Deps) tagBuildBypass(c *Call, a Args) (any, error) {
+	ch, actor, err := d.tagChange(c, a, a.Get("tag"), nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Service.AssertPolicy(c.Context(), actor, "tag", map[string]any{"tag": ch.To["id"], "build": ch.Build["id"], "fromtag": nil, "operation": "tag"}, ch.Force); err != nil {
+		return nil, err
+	}
+	return nil, d.Service.ChangeTags(c.Context(), ch)
+}
+
+func (d Deps) moveBuild(c *Call, a Args) (any, error) {
+	ch, actor, err := d.tagChange(c, a, a.Get("tag2"), a.Get("tag1"))
+	if err != nil {
+		return nil, err
+	}
+	if err := d.assertTagged(c, ch); err != nil {
+		return nil, err
+	}
+	return d.Service.SubmitTagging(c.Context(), actor, ch)
+}
+
+// assertTagged refuses to move a build that is not in the tag.
+func (d Deps) assertTagged(c *Call, ch commands.TagChange) error {
+	id := ch.Build["id"].(int64)
+	in, err := tag.List(c.Context(), d.DB, tag.ListFilter{Build: &id}, nil, query.Opts{})
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(in.([]query.Row), func(t query.Row) bool { return t["id"] == ch.From["id"] }) {
+		return fault.New(fault.Tag, "Build %v not tagged as %v", ch.Build["nvr"], ch.From["name"])
+	}
+	return nil
+}
+
+func (d Deps) moveAllBuilds(c *Call, a Args) (any, error) {
+	from, err := d.theTag(c, a.Get("tag1"), nil)
+	if err != nil {
+		return nil, err
+	}
+	to, err := d.theTag(c, a.Get("tag2"), nil)
+	if err != nil {
+		return nil, err
+	}
+	p, err := d.thePackage(c, a.Get("package"))
+	if err != nil {
+		return nil, err
+	}
+	actor, err := d.actor(c)
+	if err != nil {
+		return nil, err
+	}
+	builds, err := tag.Builds(c.Context(), d.DB, from["id"].(int64), tag.BuildFilter{Package: p["name"].(string)}, nil)
+	if err != nil {
+		return nil, err
+	}
+	changes := make([]commands.TagChange, len(builds))
+	for i, b := range builds {
+		// the oldest first, so that the order in the new tag is that of the old one
+		changes[len(builds)-1-i] = commands.TagChange{Build: b, To: to, From: from, User: c.UserID(), Force: a.Bool("force"), Strict: true}
+	}
+	for _, ch := range changes {
+		if err := d.Service.CheckTagging(c.Context(), actor, ch); err != nil {
+			return nil, err
+		}
+	}
+	ids := []int64{}
+	for _, ch := range changes {
+		id, err := d.Service.SubmitTagging(c.Context(), actor, ch)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+func (d Deps) massTag(c *Call, a Args) (any, error) {
+	t, err := d.theTag(c, a.Get("tag"), nil)
+	if err != nil {
+		return nil, err
+	}
+	list, err := a.List("builds")
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]int64, len(list))
+	for i, x := range list {
+		b, err := d.theBuild(c, x)
+		if err != nil {
+			return nil, err
+		}
+		if st := koji.BuildState(b["state"].(int64)); st != koji.BuildComplete {
+			return nil, fault.New(fault.Tag, "build %v not complete: state %s", b["nvr"], st)
+		}
+		ids[i] = b["id"].(int64)
+	}
+	actor, err := d.actor(c)
+	if err != nil {
+		return nil, err
+	}
+	return nil, d.Service.MassTag(c.Context(), actor, t, ids)
+}
+
+func (d Deps) hostTagBuild(c *Call, a Args) (any, error) {
+	host, _, id, err := d.hostCall(c, a, "task_id")
+	if err != nil {
+		return nil, err
+	}
+	t, err := d.theTask(c, a, "task_id")
+	if err != nil {
+		return nil, err
+	}
+	if t["host_id"] != host || koji.TaskState(t["state"].(int64)) != koji.TaskOpen {
+		return nil, fault.New(fault.ActionNotAllowed, "host %d does not own task %d", host, id)
+	}
+	ch, _, err := d.tagChange(c, a, a.Get("tag"), a.Get("fromtag"))
+	if err != nil {
+		return nil, err
+	}
+	ch.User = t["owner"].(int64)
+	perms, err := user.Perms(c.Context(), d.DB, ch.User, true)
+	if err != nil {
+		return nil, err
+	}
+	actor := commands.Actor{UserID: ch.User, Admin: slices.Contains(perms, "admin")}
+	if err := d.Service.CheckTagging(c.Context(), actor, ch); err != nil {
+		return nil, err
+	}
+	return nil, d.Service.ChangeTags(c.Context(), ch)
+}
+
+// hostTagNotification takes the builder's report. Who wants to know of taggings follows the ledger.
+func (d Deps) hostTagNotification(c *Call, a Args) (any, error) {
+	ok := a.Bool("is_successful")
+	c.Log().Info("tagging reported", "ok", ok, "tag", a.Get("tag_id"), "from", a.Get("from_id"), "build", a.Get("build_id"), "failure", a.Get("failure_msg"))
+	return nil, nil
+}

@@ -1,0 +1,13 @@
+package hub
+
+// DomainMethods are all methods of the domain: with the hub's own ones they are the protocol.
+func DomainMethods(d Deps) []Method {
+	var all []Method
+	for _, table := range []func(Deps) []Method{
+		userMethods, policyMethods, channelMethods, hostMethods, taskMethods, hostTaskMethods, tagMethods, packageMethods, tagBuildMethods,
+		buildMethods, hostBuildMethods, buildrootMethods, rpmMethods, rpmFileMethods, volumeMethods, repoMethods, repoRequestMethods, hostRepoMethods,
+	} {
+		all = append(all, table(d)...)
+	}
+	return all
+}
