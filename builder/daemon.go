@@ -84,7 +84,7 @@ func (d *daemon) loop(ctx context.Context, notices <-chan Notice) error {
 		case again:
 			continue
 		}
-		timer.Reset(d.cfg.Sleep)
+		timer.Reset(min(d.cfg.Sleep, heartbeat/2))
 		if notices, err = d.idle(ctx, timer.C, notices); err != nil {
 			return nil
 		}

@@ -89,8 +89,8 @@ func loadAverage() float64 {
 func (d *daemon) tell(ctx context.Context, ready bool) error {
 	now := d.settings.Now()
 	state := hostState{load: math.Round(d.load*1000) / 1000, ready: ready}
-	// The loop comes by every d.cfg.Sleep; the next time must not be too late.
-	if state == d.told && now.Sub(d.toldAt) < heartbeat-min(d.cfg.Sleep, heartbeat/2) {
+	// The loop comes by at least every half of it; the next time must not be too late.
+	if state == d.told && now.Sub(d.toldAt) < heartbeat/2 {
 		return nil
 	}
 	methods := []any{}

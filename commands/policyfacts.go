@@ -175,6 +175,24 @@ func (f policyFacts) Tag(ctx context.Context, ref any) (string, error) {
 	return f.text(ctx, "tag", `select t.name from tag t join tag_config c on c.tag_id = t.id and c.active where t.id = $1 or t.name = $2`, id, name)
 }
 
+// SideTag implements policy.Facts: side tags carry their owner in their extra settings, as Koji's plugin has it.
+func (f policyFacts) SideTag(ctx context.Context, ref any) (int64, bool, error) {
+	id, name, err := reference(ref)
+	if err != nil {
+		return 0, false, err
+	}
+	var owner int64
+	err = f.db.QueryRow(ctx, `select coalesce((select (u.value::jsonb #>> '{}')::bigint from tag_extra u where u.tag_id = t.id and u.key = 'sidetag_user_id' and u.active), 0)
+		from tag t join tag_extra s on s.tag_id = t.id and s.key = 'sidetag' and s.active and s.value = 'true' where t.id = $1 or t.name = $2`, id, name).Scan(&owner)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("policy: side tag: %w", err)
+	}
+	return owner, true, nil
+}
+
 // TagsOfBuild implements policy.Facts.
 func (f policyFacts) TagsOfBuild(ctx context.Context, build int64) ([]string, error) {
 	return f.texts(ctx, "tags of build", `select t.name from tag_listing l join tag t on t.id = l.tag_id where l.build_id = $1 and l.active`, build)

@@ -77,8 +77,8 @@ func (s *Service) repoBounds(ctx context.Context, ev *events.RepoCreated) error 
 	return err
 }
 
-// decideRepo decides on the stream of the repository's tag.
-func (s *Service) decideRepo(ctx context.Context, a Actor, command string, id int64, f func(*repo.Tag, int64) ([]events.Event, error)) (tag int64, err error) {
+// decideRepoOfTag decides on the stream of the repository's tag.
+func (s *Service) decideRepoOfTag(ctx context.Context, a Actor, command string, id int64, f func(*repo.Tag, int64) ([]events.Event, error)) (tag int64, err error) {
 	tag, err = repomodel.TagOf(ctx, s.DB, id)
 	if err != nil {
 		return 0, err
@@ -93,7 +93,7 @@ func (s *Service) decideRepo(ctx context.Context, a Actor, command string, id in
 // RepoReady makes an INIT repository READY; every active request that it satisfies is answered by the same append. It answers whether the
 // symlink "latest" should lead to it.
 func (s *Service) RepoReady(ctx context.Context, a Actor, id int64) (latest bool, err error) {
-	tag, err := s.decideRepo(ctx, a, "repo ready", id, func(t *repo.Tag, tag int64) ([]events.Event, error) { return t.Finish(tag, id, koji.RepoReady) })
+	tag, err := s.decideRepoOfTag(ctx, a, "repo ready", id, func(t *repo.Tag, tag int64) ([]events.Event, error) { return t.Finish(tag, id, koji.RepoReady) })
 	if err != nil {
 		return false, err
 	}
@@ -106,7 +106,7 @@ func (s *Service) RepoReady(ctx context.Context, a Actor, id int64) (latest bool
 
 // RepoExpireNew is RepoReady for a repository that nobody is to use any more (repoDone's old option expire).
 func (s *Service) RepoExpireNew(ctx context.Context, a Actor, id int64) error {
-	_, err := s.decideRepo(ctx, a, "expire repo", id, func(t *repo.Tag, tag int64) ([]events.Event, error) { return t.Finish(tag, id, koji.RepoExpired) })
+	_, err := s.decideRepoOfTag(ctx, a, "expire repo", id, func(t *repo.Tag, tag int64) ([]events.Event, error) { return t.Finish(tag, id, koji.RepoExpired) })
 	return err
 }
 
@@ -115,7 +115,7 @@ func (s *Service) SetRepoState(ctx context.Context, a Actor, id int64, state koj
 	if state < koji.RepoInit || state > koji.RepoProblem {
 		return fault.New(fault.Parameter, "Unknown repo state: %d", state)
 	}
-	_, err := s.decideRepo(ctx, a, "set repo state", id, func(t *repo.Tag, tag int64) ([]events.Event, error) { return t.SetState(tag, id, state) })
+	_, err := s.decideRepoOfTag(ctx, a, "set repo state", id, func(t *repo.Tag, tag int64) ([]events.Event, error) { return t.SetState(tag, id, state) })
 	return err
 }
 
@@ -135,13 +135,13 @@ func (s *Service) DeleteRepo(ctx context.Context, a Actor, id int64) (references
 	if err != nil || len(refs) > 0 {
 		return len(refs), err
 	}
-	_, err = s.decideRepo(ctx, a, "delete repo", id, func(t *repo.Tag, tag int64) ([]events.Event, error) { return t.Delete(tag, id) })
+	_, err = s.decideRepoOfTag(ctx, a, "delete repo", id, func(t *repo.Tag, tag int64) ([]events.Event, error) { return t.Delete(tag, id) })
 	return 0, err
 }
 
 // OutdateRepo records that a repository's tag changed at event, after what the repository has. Only the first change counts.
 func (s *Service) OutdateRepo(ctx context.Context, a Actor, id, event int64) error {
-	_, err := s.decideRepo(ctx, a, "outdate repo", id, func(t *repo.Tag, _ int64) ([]events.Event, error) { return t.Outdate(id, event), nil })
+	_, err := s.decideRepoOfTag(ctx, a, "outdate repo", id, func(t *repo.Tag, _ int64) ([]events.Event, error) { return t.Outdate(id, event), nil })
 	return err
 }
 

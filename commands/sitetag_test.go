@@ -40,3 +40,13 @@ func makeExternalRepo(s *site, n string) string {
 	s.claim(name.ExternalRepo, n)
 	return n
 }
+
+// touchTag changes a tag and answers the event.
+func touchTag(s *site, id int64) int64 {
+	s.t.Helper()
+	pos, err := commands.Decide(s.t.Context(), s.Service, s.actor, "update tag", tag.Stream(id), func(t *tag.Tag) ([]events.Event, error) { return t.Update(2) })
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return int64(pos)
+}

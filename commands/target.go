@@ -62,4 +62,3 @@ func (s *Service) DeleteTarget(ctx context.Context, a Actor, id int64) error {
 	})
 	return err
 }
-

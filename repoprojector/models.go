@@ -139,50 +139,28 @@ func (m models) rpms(ctx context.Context, tag int64, f tagmodel.BuildFilter, eve
 
 // groups gives the comps groups that hold in the tag.
 func (m models) groups(ctx context.Context, tag, event int64) ([]repodata.Group, error) {
-	rows, err := tagmodel.Groups(ctx, m.db, tag, true, &event)
+	rows, err := tagmodel.TagGroups(ctx, m.db, tag, &event, true, true, true, false)
 	if err != nil {
 		return nil, fmt.Errorf("groups of tag %d: %w", tag, err)
 	}
-	out := make([]repodata.Group, 0, len(rows))
-	for _, r := range rows {
-		if r["blocked"] == true {
-			continue
-		}
-		g := repodata.Group{Name: text(r["name"]), DisplayName: text(r["display_name"]), Description: text(r["description"]),
+	out := make([]repodata.Group, len(rows))
+	for i, r := range rows {
+		g := &out[i]
+		*g = repodata.Group{Name: text(r["name"]), DisplayName: text(r["display_name"]), Description: text(r["description"]),
 			IsDefault: r["is_default"] == true, UserVisible: r["uservisible"] == true, BiarchOnly: r["biarchonly"] == true}
-		for _, p := range list(r["packagelist"]) {
-			if p["blocked"] != true {
-				g.Packages = append(g.Packages, repodata.GroupPackage{Name: text(p["package"]), Type: text(p["type"]),
-					BasearchOnly: p["basearchonly"] == true, RequiresOther: text(p["requires"])})
-			}
+		for _, p := range r["packagelist"].([]query.Row) {
+			g.Packages = append(g.Packages, repodata.GroupPackage{Name: text(p["package"]), Type: text(p["type"]),
+				BasearchOnly: p["basearchonly"] == true, RequiresOther: text(p["requires"])})
 		}
-		for _, q := range list(r["grouplist"]) {
-			if q["blocked"] != true {
-				g.Requires = append(g.Requires, repodata.GroupRequire{Name: text(q["name"]), Type: text(q["type"]), IsMetapackage: q["is_metapkg"] == true})
-			}
+		for _, q := range r["grouplist"].([]query.Row) {
+			g.Requires = append(g.Requires, repodata.GroupRequire{Name: text(q["name"]), Type: text(q["type"]), IsMetapackage: q["is_metapkg"] == true})
 		}
-		out = append(out, g)
 	}
 	return out, nil
 }
 
+// text is a column that may be null.
 func text(v any) string {
 	s, _ := v.(string)
 	return s
-}
-
-func list(v any) []query.Row {
-	switch v := v.(type) {
-	case []query.Row:
-		return v
-	case []any:
-		out := make([]query.Row, 0, len(v))
-		for _, x := range v {
-			if r, ok := x.(query.Row); ok {
-				out = append(out, r)
-			}
-		}
-		return out
-	}
-	return nil
 }

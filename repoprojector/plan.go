@@ -11,12 +11,12 @@ import (
 
 // How changes are waited out.
 const (
-	// quiet is how long a tag must have been left alone before it is made again, if it was made just now. It is below what a person notices
-	// and above the distance of the changes of one script.
+	// quiet is how long a tag must have been left alone before it is made again, if it changed while or just after it was made. It is below
+	// what a person notices and above the distance of the changes of one script.
 	quiet = 250 * time.Millisecond
 	// restless is how long a tag that does not come to rest is waited for at most.
 	restless = 5 * time.Second
-	// again: a tag that was not made for so long is made at once.
+	// again: a tag that changes after so long a rest is made at once.
 	again = 2 * quiet
 )
 
@@ -55,7 +55,7 @@ type tagPlan struct {
 	change int64 // the tag's last change, 0 if none is known that made does not have
 	making bool
 
-	firstChange, lastChange time.Time // of those that are not made yet
+	firstChange, lastChange time.Time // since a repository was last begun
 	asked                   time.Time // when the first request that waits came
 	ended                   time.Time // when a repository was last made or failed
 	failures                int
@@ -101,9 +101,9 @@ func (t *tagPlan) next(now time.Time) (j job, due time.Time, ok bool) {
 		take(job{tag: t.id, priority: t.tasks[i].priority, at: t.tasks[i].event, opts: t.tasks[i].opts, task: &t.tasks[i]}, time.Time{})
 	}
 	for _, r := range t.requests {
-		at := t.rested(t.asked, now)
-		if r.at != nil {
-			at = time.Time{}
+		at := time.Time{}
+		if r.at == nil && t.asked.Sub(t.ended) < again { // others like it may be about to come
+			at = t.asked.Add(quiet)
 		}
 		x := job{tag: t.id, priority: r.priority, since: t.asked, opts: r.opts, request: r.id}
 		if r.at != nil {
@@ -112,24 +112,16 @@ func (t *tagPlan) next(now time.Time) (j job, due time.Time, ok bool) {
 		take(x, later(at, t.notBefore))
 	}
 	if t.kept && t.stale() {
-		at := t.firstChange.Add(restless)
-		if calm := t.lastChange.Add(quiet); calm.Before(at) {
-			at = calm
-		}
-		if now.Sub(t.ended) >= again {
-			at = time.Time{}
+		at := time.Time{}
+		if t.firstChange.Sub(t.ended) < again { // more changes may be about to come
+			at = t.firstChange.Add(restless)
+			if calm := t.lastChange.Add(quiet); calm.Before(at) {
+				at = calm
+			}
 		}
 		take(job{tag: t.id, priority: autoPriority, since: t.firstChange}, later(at, t.notBefore))
 	}
 	return j, due, ok
-}
-
-// rested is when a request may be answered that waits since asked: others like it may be about to come if one was answered just now.
-func (t *tagPlan) rested(asked, now time.Time) time.Time {
-	if now.Sub(t.ended) >= again {
-		return time.Time{}
-	}
-	return asked.Add(quiet)
 }
 
 func later(a, b time.Time) time.Time {
@@ -144,7 +136,7 @@ func (t *tagPlan) changed(at int64, now time.Time) {
 	if at <= t.change {
 		return
 	}
-	if !t.stale() || t.firstChange.IsZero() {
+	if t.firstChange.IsZero() {
 		t.firstChange = now
 	}
 	t.change, t.lastChange = at, now

@@ -85,7 +85,7 @@ func (p *Projector) Watch(commits []*events.Commit) {
 func (p *Projector) Wait(ctx context.Context, tag, minEvent int64) (query.Row, error) {
 	for {
 		ready := p.ready.next()
-		row, err := repomodel.Best(ctx, p.DB, tag, &minEvent, nil, "{}")
+		row, err := repomodel.Best(ctx, p.DB, tag, &minEvent, nil, events.RepoOpts{})
 		if err != nil || row != nil {
 			return row, err
 		}
@@ -196,7 +196,7 @@ func (l *leading) start(ctx context.Context, jobs *sync.WaitGroup, timer *time.T
 	todo, wake := plan(l.tags, now, l.Workers-l.running)
 	for _, j := range todo {
 		t := l.tags[j.tag]
-		t.making = true
+		t.making, t.firstChange = true, time.Time{}
 		work := l.generate
 		if j.task != nil {
 			work = l.carryOut

@@ -5,7 +5,6 @@ import (
 	"context"
 
 	"moromi/commands"
-	"moromi/events"
 	"moromi/internal/fault"
 	"moromi/internal/koji"
 	"moromi/internal/xmlrpc"

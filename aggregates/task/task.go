@@ -116,7 +116,7 @@ func RunByHub(method string) bool { return slices.Contains(HubMethods(), method)
 // Assign gives the task to a host. It answers no events and false when the task is not to be had; force takes it from wherever it is.
 func (t *Task) Assign(host int64, force, override bool) ([]events.Event, bool) {
 	switch {
-	case RunByHub(t.Method):
+	case RunByHub(t.Method) && !force:
 		return nil, false
 	case force && !t.State.Finished(), t.State == koji.TaskFree:
 		return []events.Event{events.TaskAssigned{ID: t.ID, HostID: host, Override: override}}, true
@@ -129,10 +129,11 @@ func (t *Task) Assign(host int64, force, override bool) ([]events.Event, bool) {
 // Open lets a host begin, or the hub (0) what it carries out itself. It answers no events when the task is not to be had: another host has it,
 // it is open, or it is finished.
 func (t *Task) Open(host int64) []events.Event {
-	if RunByHub(t.Method) != (host == 0) {
+	mine := t.State == koji.TaskAssigned && t.HostID == host
+	if RunByHub(t.Method) != (host == 0) && !mine { // an administrator may give a builder what the hub would do
 		return nil
 	}
-	if t.State == koji.TaskFree || t.State == koji.TaskAssigned && t.HostID == host {
+	if t.State == koji.TaskFree || mine {
 		return []events.Event{events.TaskOpened{ID: t.ID, HostID: host}}
 	}
 	return nil

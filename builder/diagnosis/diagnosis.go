@@ -3,7 +3,6 @@
 package diagnosis
 
 import (
-	"bufio"
 	"bytes"
 	"io"
 	"os"
@@ -15,11 +14,11 @@ import (
 // Limits of what is read and told.
 const (
 	// maxRead is how much of a log's end is read: parallel builds go on for a while after the first error.
-	maxRead = 1 << 20
+	maxRead = 512 << 10
 	// maxLines and maxLine bound the answer: it becomes part of a task's fault text.
 	maxLines, maxLine = 3, 300
-	// maxScan is the longest line looked at.
-	maxScan = 64 << 10
+	// maxScan is how much of a line is looked at: errors stand at its beginning, command lines of kilobytes are no errors.
+	maxScan = 2 << 10
 )
 
 // Cause is what a log says about a failure.
@@ -134,8 +133,21 @@ func Find(r io.Reader) (Cause, error) {
 			}
 		}
 	}
+	// The lines after a candidate may be its list.
+	near := make([]string, 0, len(lines))
+	for i, keep := 0, 0; i < len(lines); i++ {
+		if candidate(lines[i]) {
+			keep = 1 + maxLines
+		}
+		if keep > 0 {
+			keep--
+			near = append(near, lines[i])
+		} else if len(near) > 0 && near[len(near)-1] != "" {
+			near = append(near, "") // what was left out ends a list
+		}
+	}
 	for _, rl := range rules() {
-		if c.Lines = apply(rl, lines); len(c.Lines) > 0 {
+		if c.Lines = apply(rl, near); len(c.Lines) > 0 {
 			break
 		}
 	}
@@ -145,17 +157,9 @@ func Find(r io.Reader) (Cause, error) {
 // split gives the lines as valid text without control characters.
 func split(data []byte) []string {
 	var lines []string
-	sc := bufio.NewScanner(bytes.NewReader(data))
-	sc.Buffer(make([]byte, 0, 4096), maxScan)
-	sc.Split(func(data []byte, atEOF bool) (int, []byte, error) {
-		n, tok, err := bufio.ScanLines(data, atEOF)
-		if n == 0 && len(data) >= maxScan-1 {
-			return len(data), data, nil // a line without end is taken in pieces
-		}
-		return n, tok, err
-	})
-	for sc.Scan() {
-		lines = append(lines, clean(sc.Text()))
+	for line := range bytes.Lines(data) {
+		line = bytes.TrimRight(line, "\r\n")
+		lines = append(lines, clean(string(line[:min(len(line), maxScan)])))
 	}
 	return lines
 }
@@ -171,6 +175,22 @@ func clean(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// keywords are what every line that a rule matches has in it, in lower case. Looking for words is fifty times faster than the rules.
+var keywords = [...]string{"error", "fail", "cannot", "can't", "could not", "no ", "not ", "nothing", "kill", "undefined", "multiple", "conflict", "status code",
+	"curl", "denied", "exception", "panic", "*** ", "stopped", "is a directory", "memory", "exhausted", "fatal", "must", "points to", "duplicate", "xpass", ".go:",
+	"corrupt", "invalid", "premature", "unrecognized", "installed (but", "arch dependent"}
+
+func candidate(line string) bool {
+	// Every compiler's command line has this one.
+	lower := strings.ReplaceAll(strings.ToLower(line), "-werror", "")
+	for _, k := range keywords {
+		if strings.Contains(lower, k) {
+			return true
+		}
+	}
+	return false
 }
 
 func apply(rl rule, lines []string) []string {

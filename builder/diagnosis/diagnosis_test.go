@@ -129,3 +129,14 @@ func FuzzFind(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkFind reads a whole log in which nothing looks like a cause: the slowest case.
+func BenchmarkFind(b *testing.B) {
+	log := strings.Repeat("gcc -O2 -g -pipe -Wall -Werror=format-security -Wp,-D_FORTIFY_SOURCE=3 -c -o src/module.o src/module.c\n", maxRead/104)
+	b.SetBytes(int64(len(log)))
+	for b.Loop() {
+		if _, err := Find(strings.NewReader(log)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

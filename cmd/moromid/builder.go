@@ -38,9 +38,18 @@ func enterBuildroot() bool {
 func builderCommand() *cobra.Command {
 	var file string
 	c := &cobra.Command{
-		Use:     "builder --config FILE",
-		Short:   "Run a build host",
-		Long:    builder.ConfigHelp,
+		Use:   "builder --config FILE",
+		Short: "Run a build host",
+		Long: `Runs the builder of one build host. The configuration file is in the style of kojid.conf, with a section [kojid] (or [builder]):
+
+  server        = https://koji.example.com/kojihub     the hub
+  topurl        = https://koji.example.com/kojifiles   its files
+  user          = builder1                             the host's account
+  password_file = /etc/moromi/builder.password
+  workdir       = /var/lib/moromi                      work, build roots, caches
+  allowed_scms  = git.example.com:/rpms/*:no           where sources may come from
+
+docs/operations.md lists every setting.`,
 		Example: "  moromid builder --config /etc/moromi/builder.conf",
 		Args:    args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -132,6 +141,7 @@ vendor = %s
 packager = %s
 distribution = %s
 allowed_scms = *:*:no
+force_lock = yes
 `, url, url, embeddedHost, filepath.Join(st.settings.Data, "builder.password"), filepath.Join(st.settings.Data, "builder"), "Moromi", "Moromi", "Moromi")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write builder configuration: %w", err)

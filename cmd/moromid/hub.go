@@ -76,6 +76,7 @@ func runHub(ctx context.Context, s *settings, started func(context.Context, *sit
 			return err
 		}
 	}
+	st.started.Store(true)
 	return st.waitForEnd(ctx, served)
 }
 

@@ -57,6 +57,7 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	st.service.Files = top
 	backend := hub.Backend{DB: st.db}
 	sessions, err := auth.New(auth.Config{Pool: st.db, Users: backend, Log: st.log})
 	if err != nil {
@@ -83,6 +84,9 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 func (st *site) ready(c echo.Context) error {
 	ctx, cancel := context.WithTimeout(c.Request().Context(), readyTimeout)
 	defer cancel()
+	if !st.started.Load() {
+		return c.String(http.StatusServiceUnavailable, "not ready: starting\n")
+	}
 	if err := st.engine.CatchUp(ctx); err != nil {
 		st.log.Warn("not ready", "error", err)
 		return c.String(http.StatusServiceUnavailable, "not ready: the read models are behind the ledger or one of them cannot be reached\n")

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -111,6 +112,7 @@ type site struct {
 	ledger   events.Store
 	engine   *projections.Engine
 	service  *commands.Service
+	started  atomic.Bool // everything that a start has to do is done
 	close    []func()
 }
 

@@ -33,6 +33,8 @@ type Facts interface {
 	Volume(ctx context.Context, ref any) (string, error)
 	// Tag gives the name of a tag, "" if there is none.
 	Tag(ctx context.Context, ref any) (string, error)
+	// SideTag tells whether a tag is a side tag, and the id of the user whose it is.
+	SideTag(ctx context.Context, ref any) (owner int64, ok bool, err error)
 	TagsOfBuild(ctx context.Context, build int64) ([]string, error)
 	// BuildTags are the build tags of the build's buildroots.
 	BuildTags(ctx context.Context, build int64) ([]string, error)

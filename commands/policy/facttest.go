@@ -39,6 +39,18 @@ var factTests = map[string]func(*env, []string) (bool, error){
 	},
 	"version": func(e *env, args []string) (bool, error) { return e.part("version", args) },
 	"release": func(e *env, args []string) (bool, error) { return e.part("release", args) },
+	"is_sidetag": func(e *env, _ []string) (bool, error) {
+		_, ok, err := e.sideTag()
+		return ok, err
+	},
+	"is_sidetag_owner": func(e *env, _ []string) (bool, error) {
+		owner, ok, err := e.sideTag()
+		if err != nil || !ok {
+			return false, err
+		}
+		id, _, known, err := e.user()
+		return known && id == owner, err
+	},
 	"volume":  volumeTest,
 	"tag":     func(e *env, args []string) (bool, error) { return e.tag("tag", args) },
 	"fromtag": func(e *env, args []string) (bool, error) { return e.tag("fromtag", args) },
@@ -181,6 +193,18 @@ func (e *env) tag(field string, args []string) (bool, error) {
 	}
 	name, err := e.facts.Tag(e.ctx, e.data[field])
 	return name != "" && matchAny(name, args), err
+}
+
+// sideTag looks at the tag that the data is about: the one tagged into or, without it, the one untagged from.
+func (e *env) sideTag() (int64, bool, error) {
+	ref := e.data["tag"]
+	if ref == nil {
+		ref = e.data["fromtag"]
+	}
+	if ref == nil {
+		return 0, false, nil
+	}
+	return e.facts.SideTag(e.ctx, ref)
 }
 
 // buildTags are the tags that the build was, or is to be, built in.

@@ -103,3 +103,24 @@ func (d *download) Write(p []byte) (int, error) {
 	}
 	return n, nil
 }
+
+// Exists tells whether there is a file at an address, without reading it.
+func (c *Client) Exists(ctx context.Context, address string) (bool, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, address, nil)
+	if err != nil {
+		return false, fmt.Errorf("file address: %w", err)
+	}
+	req.Header.Set("User-Agent", userAgent)
+	resp, err := c.opts.HTTP.Do(req)
+	if err != nil {
+		return false, fmt.Errorf("look for %s: %w", address, err)
+	}
+	defer resp.Body.Close()
+	switch resp.StatusCode {
+	case http.StatusOK:
+		return true, nil
+	case http.StatusNotFound:
+		return false, nil
+	}
+	return false, statusError(resp, address)
+}

@@ -152,7 +152,7 @@ func Best(ctx context.Context, db query.DB, tag int64, min, at *int64, want even
 // Active gives all repositories that are not deleted, in getActiveRepos' shape.
 func Active(ctx context.Context, db query.DB) (any, error) {
 	return Query(ctx, db, Select{Clauses: []any{[]any{"state", "!=", int64(3)}},
-		Fields: []string{"id", "tag_id", "create_event", "create_ts", "state", "dist", "task_id", "creation_ts", "state_ts", "end_event", "opts"}}, nil)
+		Fields: []string{"id", "tag_id", "create_event", "create_ts", "state", "dist", "task_id", "tag_name", "creation_ts", "state_ts", "end_event", "opts"}}, nil)
 }
 
 // TagOf gives the tag of a repository, 0 if there is no such repository.

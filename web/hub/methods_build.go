@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"io/fs"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -475,47 +474,4 @@ func jsonOf(v any) (json.RawMessage, error) {
 		return nil, fault.Wrap(err, fault.Generic, "No such build extra data: %s", clip(pyRepr(v)))
 	}
 	return raw, nil
-}
-
-// listOpts applies queryOpts to a list that no query gave (kojihub.db._applyQueryOpts).
-func listOpts(rows []query.Row, o query.Opts) any {
-	if name, desc := strings.CutPrefix(o.Order, "-"); name != "" {
-		slices.SortStableFunc(rows, func(x, y query.Row) int {
-			n := orderOf(x[name], y[name])
-			if desc {
-				return -n
-			}
-			return n
-		})
-	}
-	if o.Offset > 0 {
-		rows = rows[min(o.Offset, int64(len(rows))):]
-	}
-	if o.HasLimit && o.Limit > 0 {
-		rows = rows[:min(o.Limit, int64(len(rows)))]
-	}
-	if o.CountOnly {
-		return int64(len(rows))
-	}
-	return rows
-}
-
-// orderOf orders numbers and texts; others are as good as each other.
-func orderOf(x, y any) int {
-	switch x := x.(type) {
-	case int64:
-		if y, ok := y.(int64); ok {
-			switch {
-			case x < y:
-				return -1
-			case x > y:
-				return 1
-			}
-		}
-	case string:
-		if y, ok := y.(string); ok {
-			return strings.Compare(x, y)
-		}
-	}
-	return 0
 }

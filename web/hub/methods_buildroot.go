@@ -63,7 +63,7 @@ func (d Deps) listBuildroots(c *Call, a Args) (any, error) {
 		return nil, err
 	}
 	if !a.IsNil("archiveID") { // no buildroot has archives in it
-		return listOpts([]query.Row{}, o), nil
+		return applyOpts([]query.Row{}, o), nil
 	}
 	return buildroot.List(c.Context(), d.DB, f, nil, o)
 }

@@ -140,7 +140,7 @@ func (d Deps) listPackages(c *Call, a Args) (any, error) {
 		}
 		rows = kept
 	}
-	return listOpts(rows, o), nil
+	return applyOpts(rows, o), nil
 }
 
 func (d Deps) packageFilter(c *Call, a Args, f *tag.PackageFilter, event *int64) error {

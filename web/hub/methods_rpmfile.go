@@ -107,7 +107,7 @@ func (d Deps) getRPMDeps(c *Call, a Args) (any, error) {
 			rows = append(rows, query.Row{"name": x.Name, "version": x.Version, "flags": int64(x.Flags), "type": int64(x.Type)})
 		}
 	}
-	return listOpts(rows, o), nil
+	return applyOpts(rows, o), nil
 }
 
 // fileRows are the files of an rpm in listRPMFiles' shape.
@@ -140,7 +140,7 @@ func (d Deps) listRPMFiles(c *Call, a Args) (any, error) {
 			return nil, err
 		}
 	}
-	return listOpts(rows, o), nil
+	return applyOpts(rows, o), nil
 }
 
 func (d Deps) getRPMFile(c *Call, a Args) (any, error) {
@@ -269,7 +269,7 @@ func (d Deps) getChangelogEntries(c *Call, a Args) (any, error) {
 	}
 	rows := []query.Row{}
 	if h == nil {
-		return listOpts(rows, o), nil
+		return applyOpts(rows, o), nil
 	}
 	keep, err := changeFilter(a)
 	if err != nil {
@@ -282,7 +282,7 @@ func (d Deps) getChangelogEntries(c *Call, a Args) (any, error) {
 		rows = append(rows, query.Row{"date": time.Unix(ch.Time, 0).UTC().Format("2006-01-02 15:04:05"), "date_ts": ch.Time,
 			"author": printable(ch.Author), "text": printable(ch.Text)})
 	}
-	return listOpts(rows, o), nil
+	return applyOpts(rows, o), nil
 }
 
 // changeFilter reads author, before and after.

@@ -149,4 +149,3 @@ func (w *follower) piece(f *os.File, size int64, all bool) ([]byte, error) {
 	}
 	return nil, nil
 }
-

@@ -31,7 +31,7 @@ type section struct {
 type update struct {
 	Position int64     `json:"position"`
 	Sections []section `json:"sections"`
-	done     bool // nothing more will change
+	done     bool      // nothing more will change
 }
 
 // view is one rendering of a live page: the name of the page's template file, and per section the template and its data.

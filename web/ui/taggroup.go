@@ -33,8 +33,8 @@ func groupsOf(r *request, id int64) ([]*group, error) {
 	}
 	first := func(table, key string, more ...string) ([]query.Row, error) {
 		c := append(cols("group_id", "g.group_id", "key", key, "blocked", "g.blocked", "tag_name", "tag.name"), cols(more...)...)
-		rows, err := query.New(c, "unnest(?::bigint[]) with ordinality chain(id, n)", chain).Join("join " + table + " g on g.tag_id = chain.id").
-			Join("join tag on tag.id = g.tag_id").At("g", r.event()).OrderBy("g.group_id, " + key + ", chain.n").All(r, r.db)
+		rows, err := query.New(c, "unnest(?::bigint[]) with ordinality chain(id, n)", chain).Join("join "+table+" g on g.tag_id = chain.id").
+			Join("join tag on tag.id = g.tag_id").At("g", r.event()).OrderBy("g.group_id, "+key+", chain.n").All(r, r.db)
 		rows = slices.CompactFunc(rows, func(a, b query.Row) bool { return a["group_id"] == b["group_id"] && a["key"] == b["key"] })
 		return slices.DeleteFunc(rows, func(x query.Row) bool { return x["blocked"] == true }), err
 	}

@@ -139,6 +139,11 @@ func (r *root) copyIn(from, to string) error {
 		return err
 	}
 	defer in.Close()
+	return copyFile(in, from, to, r.b.ids)
+}
+
+// copyFile copies a file of the host into a directory, for the user that ids are.
+func copyFile(in *os.Root, from, to string, ids [2]int) error {
 	src, err := os.Open(from)
 	if err != nil {
 		return err
@@ -149,14 +154,27 @@ func (r *root) copyIn(from, to string) error {
 		return err
 	}
 	_, err = io.Copy(dst, src)
-	return errors.Join(err, dst.Close(), in.Lchown(to, r.b.ids[0], r.b.ids[1]))
+	return errors.Join(err, dst.Close(), in.Lchown(to, ids[0], ids[1]))
 }
 
-// Build is mock --rebuild.
+// Build is mock --rebuild, on a copy of the source package that mock's user can read.
 func (r *root) Build(ctx context.Context, srpm, target string) error {
+	dir := filepath.Join(r.dir(), "source")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make a directory for the source package: %w", err)
+	}
+	own, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("open the directory of the source package: %w", err)
+	}
+	defer own.Close()
+	name := filepath.Base(srpm)
+	if err := copyFile(own, srpm, name, r.b.ids); err != nil {
+		return fmt.Errorf("copy the source package: %w", err)
+	}
 	args := []string{"--no-clean"}
 	if target != "" {
 		args = append(args, "--target", target)
 	}
-	return r.mock(ctx, "building package", "", append(args, "--rebuild", srpm)...)
+	return r.mock(ctx, "building package", "", append(args, "--rebuild", filepath.Join(dir, name))...)
 }

@@ -129,7 +129,7 @@ func TestCommands(t *testing.T) {
 			pre + "--no-clean --buildsrpm --spec " + dir + "/hello/hello.spec --sources " + dir + "/hello --target noarch\n",
 		pre + "--no-clean --target noarch --chroot -- rpm --define _topdir /chroot_tmpdir/srpm_unpacked -iv /chroot_tmpdir/srpm/source.src.rpm\n" +
 			pre + "--no-clean --target noarch --chroot -- rpmbuild --define _topdir /chroot_tmpdir/srpm_unpacked -bs --nodeps /chroot_tmpdir/srpm_unpacked/SPECS/hello.spec\n",
-		pre + "--no-clean --target x86_64 --rebuild " + srpm + "\n",
+		pre + "--no-clean --target x86_64 --rebuild " + f.dir + "/lib/f42-build-7-3/source/hello-1-1.src.rpm\n",
 	} {
 		if !strings.Contains(calls, want) {
 			t.Errorf("calls lack\n%s\nthey are\n%s", want, calls)
@@ -156,7 +156,8 @@ func TestFailures(t *testing.T) {
 	for status, log := range map[string]string{"10": "build.log", "1": "build.log or root.log", "30": "root.log"} {
 		f := newFake(t)
 		f.put(t, "fail-build", status)
-		err := f.create(t, spec(t)).Build(t.Context(), "/x.src.rpm", "x86_64")
+		f.put(t, "x.src.rpm", "")
+		err := f.create(t, spec(t)).Build(t.Context(), filepath.Join(f.dir, "x.src.rpm"), "x86_64")
 		var pe *buildroot.PhaseError
 		if !errors.As(err, &pe) || pe.Log != log || pe.Status() != "mock exited with status "+status {
 			t.Errorf("%s: %v", status, err)
@@ -179,7 +180,8 @@ func TestCancelAsksFirst(t *testing.T) {
 	why := errors.New("canceled")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	done := make(chan error)
-	go func() { done <- r.Build(ctx, "/x.src.rpm", "x86_64") }()
+	f.put(t, "x.src.rpm", "")
+	go func() { done <- r.Build(ctx, filepath.Join(f.dir, "x.src.rpm"), "x86_64") }()
 	f.awaitFile(t, "pid")
 	cancel(why)
 	if err := <-done; !errors.Is(err, why) {

@@ -498,3 +498,22 @@ func TestHelperDaemon(t *testing.T) {
 	}()
 	t.Fatal(r.BuildSRPM(t.Context(), tree))
 }
+
+func TestMemoryLimit(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err != nil {
+		if _, err := os.Stat("/sys/fs/cgroup/memory/memory.limit_in_bytes"); err != nil {
+			t.Skip("needs the memory control group")
+		}
+	}
+	b := newBackend(t, func(c *native.Config) { c.MemoryLimit, c.PIDLimit = 64<<20, 50 })
+	srpm, r := buildSpec(t, b, roottest.Serve(t), strings.Replace(helloSpec, "id\n", "x=$(head -c 300000000 /dev/zero | tr '\\0' x)\n", 1),
+		func(s *buildroot.Spec) {
+			s.Name = "limit-" + filepath.Base(t.TempDir()) + "-" + time.Now().Format("150405.000000")
+		})
+	err := r.Build(t.Context(), srpm, "noarch")
+	var pe *buildroot.PhaseError
+	if !errors.As(err, &pe) || pe.Log != "build.log" {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,429 @@
+package repoprojector_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"moromi/aggregates/tag"
+	"moromi/commands"
+	"moromi/events"
+	"moromi/internal/fault"
+	"moromi/internal/koji"
+	"moromi/projections/query"
+	taskmodel "moromi/projections/task"
+	"moromi/repoprojector"
+)
+
+// TestBuildTagIsKeptCurrent follows a build tag that inherits from the tag where builds go.
+func TestBuildTagIsKeptCurrent(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.start()
+	dest := s.makeTag("dist", nil)
+	root := s.makeTag("dist-build", nil, dest)
+	s.makeTarget("dist", root, dest)
+	first := s.waitFor(root, 0)
+	if got := s.read(s.dir("dist-build", first["id"].(int64)), "x86_64", "pkglist"); got != "" {
+		t.Errorf("a tag without builds has packages: %s", got)
+	}
+	if _, err := os.Stat(filepath.Join(s.dir("dist-build", first["id"].(int64)), "x86_64/repodata/EMPTY_REPO")); err != nil {
+		t.Error(err)
+	}
+
+	s.list(dest, "foo", false)
+	s.list(dest, "bar", false)
+	foo := s.importBuild("foo", "1.0", [2]string{"foo", "x86_64"}, [2]string{"foo-doc", "noarch"}, [2]string{"foo-debuginfo", "x86_64"}, [2]string{"foo", "i686"})
+	at := s.put(dest, foo)
+	repo := s.waitFor(root, at)
+	dir := s.dir("dist-build", repo["id"].(int64))
+	want := "toplink/packages/foo/1.0/1/noarch/foo-doc-1.0-1.noarch.rpm\ntoplink/packages/foo/1.0/1/x86_64/foo-1.0-1.x86_64.rpm\n"
+	if got := sorted(s.read(dir, "x86_64/pkglist")); got != want {
+		t.Errorf("pkglist is\n%s\nnot\n%s", got, want)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "i386")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an architecture that the tag does not have: %v", err)
+	}
+	s.checkLists(dir)
+	if link, err := os.Readlink(filepath.Join(s.top, "repos/dist-build/latest")); err != nil || link != fmt.Sprint(repo["id"]) {
+		t.Errorf("latest leads to %q, %v", link, err)
+	}
+	checkDNF(t, filepath.Join(dir, "x86_64"), "foo-1.0-1.x86_64", "foo-doc-1.0-1.noarch")
+
+	// the former one ended with the change; a block shows in the blocklist and takes the package out
+	s.until("end event", func() bool {
+		for _, r := range s.repos(root, koji.RepoReady) {
+			if r["id"] == first["id"] {
+				return r["end_event"] != nil
+			}
+		}
+		return false
+	})
+	repo = s.waitFor(root, s.list(root, "foo", true))
+	dir = s.dir("dist-build", repo["id"].(int64))
+	if got := s.read(dir, "x86_64/blocklist"); got != "foo\n" {
+		t.Errorf("blocklist is %q", got)
+	}
+	if got := s.read(dir, "x86_64/pkglist"); got != "" {
+		t.Errorf("a blocked package is there: %s", got)
+	}
+}
+
+func sorted(lines string) string {
+	l := strings.SplitAfter(strings.TrimSuffix(lines, "\n"), "\n")
+	l[len(l)-1] += "\n"
+	slices.Sort(l)
+	return strings.Join(l, "")
+}
+
+// checkLists holds repo.json and rpmlist.jsonl to what clients read there.
+func (s *site) checkLists(dir string) {
+	s.tb.Helper()
+	var info map[string]any
+	s.check(json.Unmarshal([]byte(s.read(dir, "repo.json")), &info))
+	keys := slices.Sorted(maps.Keys(info))
+	if want := []string{"custom_opts", "event_id", "id", "opts", "tag", "tag_id", "task_id", "with_debuginfo", "with_separate_src", "with_src"}; !slices.Equal(keys, want) {
+		s.tb.Errorf("repo.json has %v, not %v", keys, want)
+	}
+	if opts := info["opts"].(map[string]any); len(opts) != 4 || info["tag"] != "dist-build" || info["task_id"] != nil {
+		s.tb.Errorf("repo.json is %v", info)
+	}
+	for line := range strings.Lines(s.read(dir, "x86_64/rpmlist.jsonl")) {
+		var r map[string]any
+		s.check(json.Unmarshal([]byte(line), &r))
+		keys := slices.Sorted(maps.Keys(r))
+		want := []string{"arch", "build_id", "buildroot_id", "buildtime", "draft", "epoch", "extra", "id", "metadata_only", "name", "payloadhash", "release", "size", "version"}
+		if !slices.Equal(keys, want) {
+			s.tb.Errorf("rpmlist.jsonl has %v, not %v", keys, want)
+		}
+	}
+	link, err := os.Readlink(filepath.Join(dir, "x86_64/toplink"))
+	if err != nil || filepath.Join(dir, "x86_64", link) != s.top {
+		s.tb.Errorf("toplink leads to %q, %v", link, err)
+	}
+	if !strings.Contains(s.read(dir, "groups/comps.xml"), "<comps>") {
+		s.tb.Error("groups/comps.xml is no group file")
+	}
+}
+
+// checkDNF lets dnf read a repository and looks whether what it would download is there.
+func checkDNF(t *testing.T, dir string, want ...string) {
+	t.Helper()
+	dnf, err := exec.LookPath("dnf")
+	if err != nil {
+		t.Skip("dnf is not installed")
+	}
+	args := []string{"-q", "--disablerepo=*", "--repofrompath=r,file://" + dir, "--enablerepo=r", "--setopt=cachedir=" + t.TempDir(),
+		"--setopt=reposdir=" + t.TempDir(), "--installroot=" + t.TempDir(), "--releasever=1", "--setopt=r.gpgcheck=0", "--forcearch=x86_64"}
+	out, err := exec.Command(dnf, append(args, "repoquery", "--qf", "%{name}-%{version}-%{release}.%{arch}", "--available")...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("dnf: %v\n%s", err, out)
+	}
+	if got := strings.Fields(string(out)); !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {
+		t.Errorf("dnf sees %v, not %v", got, want)
+	}
+	out, err = exec.Command(dnf, append(args, "repoquery", "--location", "--available")...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("dnf: %v\n%s", err, out)
+	}
+	for _, url := range strings.Fields(string(out)) {
+		if _, err := os.Stat(strings.TrimPrefix(url, "file://")); err != nil {
+			t.Errorf("dnf would download what is not there: %v", err)
+		}
+	}
+}
+
+// TestBurst changes a tag a thousand times in a row.
+func TestBurst(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	root := s.makeTag("dist-build", nil)
+	s.makeTarget("dist", root, root)
+	s.start()
+	s.waitFor(root, 0)
+	before := len(s.repos(root, koji.RepoReady))
+	var last int64
+	for i := range 1000 {
+		last = s.change(root, func(t *tag.Tag) ([]events.Event, error) {
+			return t.SetExtra(map[string]json.RawMessage{"n": json.RawMessage(fmt.Sprint(i))}, nil)
+		})
+	}
+	s.waitFor(root, last)
+	if n := len(s.repos(root, koji.RepoReady)) - before; n > 3 {
+		t.Errorf("%d repositories were made of one burst", n)
+	}
+}
+
+// TestAuto keeps a tag current because of its extra setting, and leaves others alone.
+func TestAuto(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.start()
+	auto := s.makeTag("auto", map[string]json.RawMessage{"repo.auto": json.RawMessage("true")})
+	other := s.makeTag("other", nil)
+	s.waitFor(auto, 0)
+	if n := len(s.repos(other, koji.RepoReady)); n != 0 {
+		t.Errorf("%d repositories of a tag that nobody asked for", n)
+	}
+}
+
+// TestRequests makes what is asked for: of any tag, at another moment, with other options.
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	side := s.makeTag("side", nil)
+	s.list(side, "foo", false)
+	one := s.importBuild("foo", "1", [2]string{"foo", "x86_64"})
+	two := s.importBuild("foo", "2", [2]string{"foo", "x86_64"})
+	at := s.put(side, one)
+	s.put(side, two)
+	s.start()
+	yes := true
+	tests := []struct {
+		name string
+		in   commands.RequestRepo
+		want string
+	}{
+		{"now", commands.RequestRepo{Tag: "side", Last: true}, "toplink/packages/foo/2/1/x86_64/foo-2-1.x86_64.rpm\n"},
+		{"then", commands.RequestRepo{Tag: "side", AtEvent: &at}, "toplink/packages/foo/1/1/x86_64/foo-1-1.x86_64.rpm\n"},
+		{"src", commands.RequestRepo{Tag: "side", Opts: events.RepoOpts{Src: &yes}},
+			"toplink/packages/foo/2/1/src/foo-2-1.src.rpm\ntoplink/packages/foo/2/1/x86_64/foo-2-1.x86_64.rpm\n"},
+		{"separate", commands.RequestRepo{Tag: "side", Opts: events.RepoOpts{SeparateSrc: &yes}}, "toplink/packages/foo/2/1/x86_64/foo-2-1.x86_64.rpm\n"},
+	}
+	for _, tt := range tests {
+		row, err := s.RequestRepo(s.ctx(), s.admin, tt.in)
+		s.check(err)
+		repo, _ := row["repo"].(query.Row)
+		if repo == nil {
+			id := row["request"].(query.Row)["id"].(int64)
+			s.until(tt.name, func() bool { return s.answer(id) != nil })
+			repo = query.Row{"id": *s.answer(id)}
+		}
+		dir := s.dir("side", repo["id"].(int64))
+		if got := sorted(s.read(dir, "x86_64/pkglist")); got != tt.want {
+			t.Errorf("%s: pkglist is\n%s\nnot\n%s", tt.name, got, tt.want)
+		}
+		if tt.name == "separate" {
+			if got := s.read(dir, "src/pkglist"); got != "toplink/packages/foo/2/1/src/foo-2-1.src.rpm\n" {
+				t.Errorf("src/pkglist is %q", got)
+			}
+		}
+	}
+	latest, err := os.Readlink(filepath.Join(s.top, "repos/side/latest"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var info map[string]any
+	s.check(json.Unmarshal([]byte(s.read(s.top, "repos/side", latest, "repo.json")), &info))
+	if custom := info["custom_opts"].(map[string]any); len(custom) != 0 {
+		t.Errorf("latest has options of somebody's own: %v", custom)
+	}
+}
+
+// answer is the repository that answers a request, nil while there is none.
+func (s *site) answer(request int64) *int64 {
+	s.tb.Helper()
+	var id *int64
+	s.check(s.DB.QueryRow(s.ctx(), `select repo_id from repo_queue where id = $1`, request).Scan(&id))
+	return id
+}
+
+// TestTask carries out newRepo tasks in the hub: no host ever has them.
+func TestTask(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	side := s.makeTag("side", nil)
+	host, err := s.CreateHost(s.ctx(), s.admin, commands.CreateHost{Name: "builder", Arches: []string{"x86_64"}})
+	s.check(err)
+	make := func(params ...any) int64 {
+		id, err := s.MakeTask(s.ctx(), s.admin, commands.MakeTask{Method: "newRepo", Params: params, Channel: "createrepo"})
+		s.check(err)
+		return id
+	}
+	good, bad := make("side"), make("nowhere")
+	if ok, err := s.OpenTask(s.ctx(), s.admin, good, host); err != nil || ok {
+		t.Errorf("a host opened a task of the hub's: %t, %v", ok, err)
+	}
+	if ok, err := s.AssignTask(s.ctx(), s.admin, good, host, true, true); err != nil || ok {
+		t.Errorf("a task of the hub's was assigned to a host: %t, %v", ok, err)
+	}
+	s.start()
+	for _, id := range []int64{good, bad} {
+		s.until("task", func() bool {
+			row, err := taskmodel.ByID(s.ctx(), s.DB, id, false, nil)
+			s.check(err)
+			return koji.TaskState(row["state"].(int64)).Finished() && (row["host_id"] == nil || t.Failed())
+		})
+	}
+	res, err := taskmodel.Result(s.ctx(), s.DB, good)
+	s.check(err)
+	repos := s.repos(side, koji.RepoReady)
+	if len(repos) != 1 || fmt.Sprint(res) != fmt.Sprint([]any{repos[0]["id"], repos[0]["create_event"]}) || repos[0]["task_id"] != good {
+		t.Errorf("task %d gave %v, repositories are %v", good, res, repos)
+	}
+	if _, err := taskmodel.Result(s.ctx(), s.DB, bad); fault.Of(err) == nil || !strings.Contains(err.Error(), "nowhere") {
+		t.Errorf("the task for no tag ended with %v", err)
+	}
+}
+
+// TestBrokenRPM keeps the last good repository when an rpm's file is not what was imported, and says which.
+func TestBrokenRPM(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, want string
+		harm       func(path string) error
+	}{
+		{"missing", "missing", os.Remove},
+		{"cut", "corrupt", func(p string) error { return os.Truncate(p, 700) }},
+		{"changed", "corrupt", func(p string) error {
+			b, err := os.ReadFile(p)
+			if err != nil {
+				return err
+			}
+			b[len(b)-1] ^= 0xff
+			if err := os.WriteFile(p, b, 0o644); err != nil {
+				return err
+			}
+			later := time.Now().Add(time.Minute)
+			return os.Chtimes(p, later, later)
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			root := s.makeTag("dist-build", nil)
+			s.makeTarget("dist", root, root)
+			s.list(root, "foo", false)
+			at := s.put(root, s.importBuild("foo", "1", [2]string{"foo", "x86_64"}))
+			s.start()
+			good := s.waitFor(root, at)
+			file := filepath.Join(s.top, "packages/foo/1/1/x86_64/foo-1-1.x86_64.rpm")
+			keep, err := os.ReadFile(file)
+			s.check(err)
+			st, err := os.Stat(file)
+			s.check(err)
+			s.check(tt.harm(file))
+			// a task, for it tells its maker
+			task, err := s.MakeTask(s.ctx(), s.admin, commands.MakeTask{Method: "newRepo", Params: []any{"dist-build"}, Channel: "createrepo"})
+			s.check(err)
+			s.until("problem", func() bool { return len(s.repos(root, koji.RepoProblem)) > 0 && s.taskState(task).Finished() })
+			if _, err := taskmodel.Result(s.ctx(), s.DB, task); err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "foo-1-1.x86_64.rpm") {
+				t.Errorf("the task ended with %v", err)
+			}
+			if link, err := os.Readlink(filepath.Join(s.top, "repos/dist-build/latest")); err != nil || link != fmt.Sprint(good["id"]) {
+				t.Errorf("latest leads to %q, %v", link, err)
+			}
+			s.check(os.WriteFile(file, keep, 0o644))
+			s.check(os.Chtimes(file, st.ModTime(), st.ModTime()))
+			s.waitFor(root, s.list(root, "bar", false))
+		})
+	}
+}
+
+func (s *site) taskState(id int64) koji.TaskState {
+	s.tb.Helper()
+	row, err := taskmodel.ByID(s.ctx(), s.DB, id, false, nil)
+	s.check(err)
+	return koji.TaskState(row["state"].(int64))
+}
+
+// TestRestart starts on what a killed process leaves: a repository in the middle, a directory of it, an open task, a link not set, changes
+// that nobody followed.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	root := s.makeTag("dist-build", nil)
+	s.makeTarget("dist", root, root)
+	s.start()
+	first := s.waitFor(root, 0)
+	s.stop()
+
+	half, err := s.StartRepo(s.ctx(), commands.Actor{}, commands.StartRepo{TagID: root})
+	s.check(err)
+	s.check(os.MkdirAll(filepath.Join(s.dir("dist-build", half.ID), "x86_64/.repodata-half"), 0o755))
+	task, err := s.MakeTask(s.ctx(), s.admin, commands.MakeTask{Method: "newRepo", Params: []any{"dist-build"}, Channel: "createrepo"})
+	s.check(err)
+	if ok, err := s.OpenTask(s.ctx(), commands.Actor{}, task, 0); err != nil || !ok {
+		t.Fatalf("open task: %t, %v", ok, err)
+	}
+	s.check(os.Remove(filepath.Join(s.top, "repos/dist-build/latest")))
+	at := s.list(root, "foo", false)
+
+	s.start()
+	repo := s.waitFor(root, at)
+	if repo["id"] == first["id"] {
+		t.Error("the change while nobody followed was not noticed")
+	}
+	s.until("task", func() bool { return s.taskState(task) == koji.TaskClosed })
+	if left := s.repos(root, koji.RepoInit); len(left) != 0 {
+		t.Errorf("still INIT: %v", left)
+	}
+	s.check(s.Sweep(s.ctx()))
+	if _, err := os.Stat(s.dir("dist-build", half.ID)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the directory of the unfinished repository: %v", err)
+	}
+	if link, err := os.Readlink(filepath.Join(s.top, "repos/dist-build/latest")); err != nil || link == fmt.Sprint(first["id"]) {
+		t.Errorf("latest leads to %q, %v", link, err)
+	}
+}
+
+// TestLifetimes lets repositories grow old.
+func TestLifetimes(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	root := s.makeTag("dist-build", nil)
+	s.makeTarget("dist", root, root)
+	s.start()
+	old := s.waitFor(root, 0)
+	newer := s.waitFor(root, s.list(root, "foo", false))
+	s.until("end event", func() bool {
+		for _, r := range s.repos(root, koji.RepoReady) {
+			if r["id"] == old["id"] && r["end_event"] != nil {
+				return true
+			}
+		}
+		return false
+	})
+	ids := func(state koji.RepoState) (out []any) {
+		for _, r := range s.repos(root, state) {
+			out = append(out, r["id"])
+		}
+		return out
+	}
+	s.check(s.Sweep(s.ctx()))
+	if got := ids(koji.RepoReady); !slices.Contains(got, old["id"]) {
+		t.Errorf("READY are %v without %v, which is young", got, old["id"])
+	}
+	p, err := repoprojector.New(repoprojector.Config{Service: s.Service, DB: s.DB, Storage: s.Files, CacheDir: t.TempDir(),
+		Clock: func() time.Time { return time.Now().Add(8 * 24 * time.Hour) }})
+	s.check(err)
+	defer p.Close()
+	s.check(p.Sweep(s.ctx()))
+	if got := ids(koji.RepoExpired); !slices.Contains(got, old["id"]) || slices.Contains(got, newer["id"]) {
+		t.Errorf("EXPIRED are %v, not %v but for %v", got, old["id"], newer["id"])
+	}
+	stray := filepath.Join(s.top, "repos/dist-build/999999")
+	s.check(os.Mkdir(stray, 0o755))
+	s.check(p.Sweep(s.ctx())) // the ledger's clock has not moved: EXPIRED for eight days in the projector's eyes
+	if got := ids(koji.RepoDeleted); !slices.Contains(got, old["id"]) {
+		t.Errorf("DELETED are %v without %v", got, old["id"])
+	}
+	for _, gone := range []string{s.dir("dist-build", old["id"].(int64)), stray} {
+		if _, err := os.Stat(gone); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is still there: %v", gone, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(s.top, "repos/dist-build/latest/repo.json")); err != nil {
+		t.Errorf("the newest was removed: %v", err)
+	}
+}
