@@ -54,8 +54,7 @@ func BenchmarkBuildC(b *testing.B) {
 	if made = h.wait(ctx, h.submit("buildSRPMFromSCM", url, int64(1), opts)); made.state != koji.TaskClosed {
 		b.Fatal(made.err)
 	}
-	b.ReportMetric(ms(first), "srpm-fresh-root-ms")
-	b.ReportMetric(ms(time.Since(begin)), "srpm-ms")
+	second := time.Since(begin)
 	srpm := made.result.(map[string]any)["srpm"]
 	run := func() (total, inner time.Duration) {
 		begin := time.Now()
@@ -67,12 +66,14 @@ func BenchmarkBuildC(b *testing.B) {
 		return total, rpmbuildTime(b, filepath.Join(h.top, "work", fmt.Sprintf("tasks/%d/%d/state.log", t.id%10000, t.id)))
 	}
 	fresh, _ := run() // installs the root and its dependencies
-	b.ReportMetric(ms(fresh), "buildArch-fresh-ms")
 	var totals, overheads []time.Duration
 	for b.Loop() {
 		total, inner := run()
 		totals, overheads = append(totals, total), append(overheads, total-inner)
 	}
+	b.ReportMetric(ms(first), "srpm-fresh-root-ms")
+	b.ReportMetric(ms(second), "srpm-ms")
+	b.ReportMetric(ms(fresh), "buildArch-fresh-root-ms")
 	b.ReportMetric(ms(median(totals)), "buildArch-p50-ms")
 	b.ReportMetric(ms(median(overheads)), "overhead-p50-ms")
 }

@@ -18,8 +18,8 @@ const (
 	heartbeat = 30 * time.Second
 	// expireInterval is how often roots that the hub believes alive are looked through.
 	expireInterval = 10 * time.Minute
-	// shutdownTime is how long the end of tasks, and then the calls that say good-bye, may take.
-	shutdownTime = 20 * time.Second
+	// shutdownTime is how long the end of tasks, and then the calls that say good-bye, may take: both within the time that service managers wait.
+	shutdownTime = 8 * time.Second
 )
 
 // Why a task was ended from outside.

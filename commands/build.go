@@ -214,8 +214,11 @@ func (s *Service) FailBuild(ctx context.Context, a Actor, host, taskID, id int64
 	if _, err := buildmodel.MustGet(ctx, s.DB, buildmodel.Spec{ID: id}, nil); err != nil {
 		return err
 	}
-	_, err := s.decideBuild(ctx, a, "fail build", id, func(b *build.Build) ([]events.Event, error) { return b.Fail() })
-	return err
+	if _, err := s.decideBuild(ctx, a, "fail build", id, func(b *build.Build) ([]events.Event, error) { return b.Fail() }); err != nil {
+		return err
+	}
+	s.notifyBuild(ctx, a, taskID, id)
+	return nil
 }
 
 // CancelBuild stops a build, and the task that makes it. It answers whether there was anything to stop.
@@ -229,6 +232,7 @@ func (s *Service) CancelBuild(ctx context.Context, a Actor, id int64) (bool, err
 		return false, err
 	}
 	if task, ok := b["task_id"].(int64); ok {
+		s.notifyBuild(ctx, a, task, id)
 		err = s.CancelTaskFull(ctx, a, task, false)
 	}
 	return true, err
@@ -242,9 +246,13 @@ func (s *Service) cancelBuildsOfTask(ctx context.Context, a Actor, taskID int64)
 		return err
 	}
 	for _, r := range rows.([]query.Row) {
-		_, err := s.decideBuild(ctx, a, "cancel build", r["build_id"].(int64), func(b *build.Build) ([]events.Event, error) { return b.Cancel() })
+		id := r["build_id"].(int64)
+		canceled, err := s.decideBuild(ctx, a, "cancel build", id, func(b *build.Build) ([]events.Event, error) { return b.Cancel() })
 		if err != nil {
 			return err
+		}
+		if canceled {
+			s.notifyBuild(ctx, a, taskID, id)
 		}
 	}
 	return nil

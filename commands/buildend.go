@@ -262,8 +262,14 @@ func (s *Service) moveDraft(old, tree storage.Build) error {
 			return err
 		}
 	}
-	if st, err := s.Files.Lstat(to); err != nil || !st.IsDir() {
-		return fault.New(fault.Generic, "Build directory missing: %s", from)
+	st, err := s.Files.Lstat(to)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // a build without files
+		return nil
+	case err != nil:
+		return fmt.Errorf("look at %s: %w", to, err)
+	case !st.IsDir():
+		return fault.New(fault.Generic, "Unexpected build content: %s", to)
 	}
 	if err := s.linkVolume(tree); err != nil {
 		return err

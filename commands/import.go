@@ -41,7 +41,7 @@ func (s *Service) CompleteBuild(ctx context.Context, a Actor, in CompleteBuild) 
 	if err != nil {
 		return err
 	}
-	return s.withBuildFiles(ctx, in.BuildID, func() error {
+	err = s.withBuildFiles(ctx, in.BuildID, func() error {
 		if done, err := s.tidyCompleted(ctx, in, b); done || err != nil {
 			return err
 		}
@@ -58,6 +58,10 @@ func (s *Service) CompleteBuild(ctx context.Context, a Actor, in CompleteBuild) 
 		s.finishAll(imp.places)
 		return nil
 	})
+	if err == nil {
+		s.notifyBuild(ctx, a, in.TaskID, in.BuildID)
+	}
+	return err
 }
 
 // finishAll replaces uploads by symlinks, the first of the list, a build's source rpm, last: while it is a file there may be more to tidy up.

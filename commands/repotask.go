@@ -20,18 +20,21 @@ func (s *Service) NewRepoTask(ctx context.Context, a Actor, in NewRepo) (int64, 
 	if _, err := s.tagInfo(ctx, in.Tag, in.Event); err != nil {
 		return 0, err
 	}
-	kw := xmlrpc.Kwargs{}
+	var named xmlrpc.Struct // in Koji's order: the document is what clients see as the task's request
 	if in.Event != nil {
-		kw["event"] = *in.Event
+		named = append(named, xmlrpc.Member{Name: "event", Value: *in.Event})
 	}
-	for name, on := range map[string]bool{"src": in.Src, "debuginfo": in.Debuginfo, "separate_src": in.SeparateSrc} {
-		if on {
-			kw[name] = true
+	for _, o := range []struct {
+		name string
+		on   bool
+	}{{"src", in.Src}, {"separate_src", in.SeparateSrc}, {"debuginfo", in.Debuginfo}} {
+		if o.on {
+			named = append(named, xmlrpc.Member{Name: o.name, Value: true})
 		}
 	}
 	params := []any{in.Tag}
-	if len(kw) > 0 {
-		params = append(params, kw)
+	if len(named) > 0 {
+		params = append(params, append(named, xmlrpc.Member{Name: "__starstar", Value: true}))
 	}
 	priority := int64(repoTaskPriority)
 	return s.MakeTask(ctx, a, MakeTask{Method: "newRepo", Params: params, Channel: "createrepo", Priority: &priority})

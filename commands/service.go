@@ -47,6 +47,8 @@ type Service struct {
 	Files *storage.Topdir
 	// Repos is how the site wants its repositories.
 	Repos RepoConfig
+	// Notify is how people are told of builds.
+	Notify NotifyConfig
 	// Scheduler gives tasks to hosts; it works while its Run does.
 	Scheduler *Scheduler
 

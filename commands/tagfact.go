@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"fmt"
 
 	"moromi/aggregates/name"
 	"moromi/internal/fault"

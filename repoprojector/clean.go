@@ -23,7 +23,7 @@ func (p *Projector) recover(ctx context.Context) error {
 		return err
 	}
 	for _, r := range rows {
-		if koji.RepoState(r.State) == koji.RepoInit && !r.Dist {
+		if koji.RepoState(r.State) == koji.RepoInit && !r.Dist && !r.ByHost {
 			p.Log.Info("removing a repository that was not finished", "repo", r.ID)
 			if _, err := p.Service.DeleteRepo(ctx, commands.Actor{}, r.ID); err != nil {
 				return err
@@ -120,7 +120,7 @@ func (p *Projector) age(ctx context.Context, r repomodel.Kept, first bool) error
 	}
 	switch koji.RepoState(r.State) {
 	case koji.RepoInit:
-		if r.Dist && (a > l.Init || r.TaskOver) {
+		if a > l.Init || r.TaskOver {
 			return p.Service.RepoProblem(ctx, commands.Actor{}, r.ID)
 		}
 	case koji.RepoReady:

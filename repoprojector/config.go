@@ -37,7 +37,7 @@ type Lifetimes struct {
 	Repo, DistRepo time.Duration
 	// Expired: how long the files of one that is EXPIRED or a PROBLEM are kept, and a directory that no repository is known for.
 	Expired time.Duration
-	// Init: how long one may be INIT that someone else makes (dist repositories).
+	// Init: how long one may be INIT.
 	Init time.Duration
 	// Recheck is how often all this is looked at.
 	Recheck time.Duration

@@ -64,8 +64,12 @@ func runHub(ctx context.Context, s *settings, started func(context.Context, *sit
 	defer st.Close()
 	defer cancel(nil) // before Close, which waits for the parts
 	st.engine.OnCommit(st.service.Scheduler.Watch)
+	handler, err := st.handler(ctx)
+	if err != nil {
+		return err
+	}
 	served := make(chan error, 1)
-	go func() { served <- st.serve(ctx, l) }()
+	go func() { served <- st.serve(ctx, l, handler) }()
 	st.background(ctx, "read models", st.engine.Run)
 	st.background(ctx, "scheduler", st.service.Scheduler.Run)
 	if err := st.ensureFirstRows(ctx); err != nil {
@@ -76,6 +80,7 @@ func runHub(ctx context.Context, s *settings, started func(context.Context, *sit
 			return err
 		}
 	}
+	st.background(ctx, "repo projector", st.projector.Run)
 	st.started.Store(true)
 	return st.waitForEnd(ctx, served)
 }

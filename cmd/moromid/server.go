@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"moromi/repoprojector"
 	"moromi/web/auth"
 	"moromi/web/hub"
 )
@@ -25,11 +26,7 @@ const (
 )
 
 // serve runs the hub's surfaces on the listener until ctx ends.
-func (st *site) serve(ctx context.Context, l net.Listener) error {
-	handler, err := st.handler(ctx)
-	if err != nil {
-		return err
-	}
+func (st *site) serve(ctx context.Context, l net.Listener, handler http.Handler) error {
 	srv := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		BaseContext: func(net.Listener) context.Context { return ctx }}
 	failed := make(chan error, 1)
@@ -51,7 +48,7 @@ func (st *site) serve(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-// handler puts every surface on one router.
+// handler puts every surface on one router. It registers watchers, so it comes before the engine runs; st.projector is made here.
 func (st *site) handler(ctx context.Context) (http.Handler, error) {
 	top, err := st.topdir()
 	if err != nil {
@@ -66,6 +63,11 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 	st.background(ctx, "sessions", sessions.Run)
 	notices := hub.NewNotices()
 	st.engine.OnCommit(notices.Watch)
+	st.projector, err = repoprojector.New(repoprojector.Config{Service: st.service, DB: st.db, Storage: top, CacheDir: st.cacheDir("repodata"), Log: st.log})
+	if err != nil {
+		return nil, fmt.Errorf("repo projector: %w", err)
+	}
+	st.engine.OnCommit(st.projector.Watch)
 	deps := hub.Deps{Service: st.service, DB: st.db, Storage: top}
 	h, err := hub.New(hub.Config{Methods: hub.DomainMethods(deps), Users: backend, Sessions: sessions, Storage: top, Tasks: backend,
 		Volumes: backend, Notifier: notices, Log: st.log})

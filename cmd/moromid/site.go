@@ -24,6 +24,7 @@ import (
 	"moromi/migrations"
 	"moromi/projections"
 	"moromi/projections/readmodel"
+	"moromi/repoprojector"
 )
 
 // appConnections bounds a hub's connections to PostgreSQL besides the ledger's; the private server allows 100.
@@ -105,15 +106,16 @@ func (s *settings) logger() *slog.Logger {
 
 // site is the opened parts that the verbs share.
 type site struct {
-	settings *settings
-	log      *slog.Logger
-	postgres *pgserver.Server // nil if it is not ours
-	db       *pgxpool.Pool
-	ledger   events.Store
-	engine   *projections.Engine
-	service  *commands.Service
-	started  atomic.Bool // everything that a start has to do is done
-	close    []func()
+	settings  *settings
+	log       *slog.Logger
+	postgres  *pgserver.Server // nil if it is not ours
+	db        *pgxpool.Pool
+	ledger    events.Store
+	engine    *projections.Engine
+	service   *commands.Service
+	projector *repoprojector.Projector
+	started   atomic.Bool // everything that a start has to do is done
+	close     []func()
 }
 
 // openSite starts or finds PostgreSQL, brings the schemas up to date and opens the ledger. The engine is made but does not run.
@@ -267,6 +269,14 @@ func (st *site) topdir() (*storage.Topdir, error) {
 	}
 	st.onClose(func() { _ = top.Close() })
 	return top, nil
+}
+
+// cacheDir is a directory for what can be made again: beside the topdir, or under the site's own directory.
+func (st *site) cacheDir(name string) string {
+	if st.settings.Data != "" {
+		return filepath.Join(st.settings.Data, "cache", name)
+	}
+	return filepath.Join(st.settings.Topdir, ".cache", name)
 }
 
 func (st *site) onClose(f func()) { st.close = append(st.close, f) }

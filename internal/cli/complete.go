@@ -77,7 +77,6 @@ func (p *program) complete(cmd *cobra.Command, kind, word string) ([]string, cob
 }
 
 func (v *invocation) namesOf(kind, word string) ([]string, error) {
-	key := "name"
 	var rows []row
 	var err error
 	switch kind {
@@ -108,7 +107,7 @@ func (v *invocation) namesOf(kind, word string) ([]string, error) {
 	}
 	var names []string
 	for _, r := range rows {
-		names = append(names, text(r, key))
+		names = append(names, text(r, "name"))
 	}
 	return names, err
 }

@@ -9,13 +9,11 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"moromi/internal/hubclient"
 	"moromi/internal/rpm"
 )
 
@@ -164,12 +162,6 @@ func newHash(kind string) (hash.Hash, error) {
 		return sha256.New(), nil
 	}
 	return nil, fmt.Errorf("checksum type %s is not known", kind)
-}
-
-// gone tells whether the server does not have a file.
-func gone(err error) bool {
-	var status *hubclient.StatusError
-	return errors.As(err, &status) && status.Status == http.StatusNotFound
 }
 
 // escapePath makes a path part of an address: versions may have ^ and ~, names +.

@@ -45,12 +45,14 @@ type Kept struct {
 	Custom   bool // with other options than the tag's own
 	Ended    bool // the tag has changed since
 	TaskOver bool // the task that should make it was canceled or failed
+	ByHost   bool // a build host is making it
 }
 
 // Undeleted gives all repositories that are not DELETED, each tag's newest content first; ages are as of now.
 func Undeleted(ctx context.Context, db query.DB, now time.Time) ([]Kept, error) {
 	rows, err := db.Query(ctx, `select repo.id, tag_id, repo.state, extract(epoch from $1::timestamptz - state_time)::float8, dist,
-			coalesce(custom_opts, '{}') <> '{}', end_event is not null, coalesce(task.state in (3, 5), false)
+			coalesce(custom_opts, '{}') <> '{}', end_event is not null, coalesce(task.state in (3, 5), false),
+			coalesce(task.state in (1, 4) and task.host_id is not null, false)
 		from repo left join task on task.id = repo.task_id where repo.state <> 3 order by tag_id, create_event desc, repo.id desc`, now)
 	if err != nil {
 		return nil, fmt.Errorf("repositories: %w", err)

@@ -82,9 +82,6 @@ func (d Deps) listRPMs(c *Call, a Args) (any, error) {
 		}
 		f.Arches = arches
 	}
-	if !a.IsNil("imageID") {
-		return nil, fault.New(fault.Generic, "this hub keeps no images")
-	}
 	if !a.IsNil("draft") {
 		b := a.Bool("draft")
 		f.Draft = &b
@@ -92,6 +89,9 @@ func (d Deps) listRPMs(c *Call, a Args) (any, error) {
 	o, err := a.QueryOpts("queryOpts")
 	if err != nil {
 		return nil, err
+	}
+	if !a.IsNil("imageID") { // no image has rpms in it
+		return applyOpts([]query.Row{}, o), nil
 	}
 	return rpm.List(c.Context(), d.DB, f, nil, o)
 }
