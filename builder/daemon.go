@@ -18,8 +18,9 @@ const (
 	heartbeat = 30 * time.Second
 	// expireInterval is how often roots that the hub believes alive are looked through.
 	expireInterval = 10 * time.Minute
-	// shutdownTime is how long the end of tasks, and then the calls that say good-bye, may take: both within the time that service managers wait.
-	shutdownTime = 8 * time.Second
+	// shutdownTime is how long tasks get to end, goodbyeTime the calls after that: a hub that is going down, too, does not answer,
+	// and service managers do not wait long.
+	shutdownTime, goodbyeTime = 8 * time.Second, 3 * time.Second
 )
 
 // Why a task was ended from outside.
@@ -249,7 +250,7 @@ func (d *daemon) shutdown(ctx context.Context) error {
 			return fmt.Errorf("%d tasks did not end within %s", len(d.running), shutdownTime)
 		}
 	}
-	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), goodbyeTime)
 	defer cancel()
 	var errs []error
 	if len(open) > 0 {

@@ -27,16 +27,16 @@ func (s *Service) NewBuildroot(ctx context.Context, a Actor, host, repo int64, a
 	if !archName.MatchString(arch) {
 		return 0, fault.New(fault.Generic, "Architecture can be only [a-zA-Z0-9_-]")
 	}
+	id, err := s.nextID(ctx, "buildroot")
+	if err != nil {
+		return 0, err
+	}
 	tag, err := repomodel.TagOf(ctx, s.DB, repo)
 	if err != nil {
 		return 0, err
 	}
 	if tag == 0 {
 		return 0, fault.New(fault.Generic, "No such repo: %d", repo)
-	}
-	id, err := s.nextID(ctx, "buildroot")
-	if err != nil {
-		return 0, err
 	}
 	_, err = Decide(ctx, s, a, "new buildroot", buildroot.Stream(id), func(*buildroot.Buildroot) ([]events.Event, error) {
 		return []events.Event{events.BuildrootCreated{ID: id, HostID: host, RepoID: repo, TaskID: taskID, Arch: arch, ContainerType: "chroot"}}, nil

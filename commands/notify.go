@@ -105,3 +105,55 @@ func (s *Service) recipients(ctx context.Context, b, target query.Row) ([]any, e
 	}
 	return out, nil
 }
+
+// Tagging is what a builder reports of a build that was, or was not, put into a tag. Nil tags were not named.
+type Tagging struct {
+	Successful    bool
+	Tag, From     *int64
+	Build         int64
+	User          any // whom to name, as the builder gave it
+	IgnoreSuccess bool
+	Failure       string
+}
+
+// NotifyTagging makes the task that tells people of a tagging, unless nobody is to be told.
+func (s *Service) NotifyTagging(ctx context.Context, a Actor, t Tagging) error {
+	if !s.Notify.Enabled || t.Successful && t.IgnoreSuccess {
+		return nil
+	}
+	b, err := buildmodel.Get(ctx, s.DB, buildmodel.Spec{ID: t.Build}, nil)
+	if err != nil || b == nil {
+		return err
+	}
+	if !t.Successful {
+		b["state"] = int64(koji.BuildFailed) // as far as telling people goes
+	}
+	var to []any
+	for _, tag := range []*int64{t.Tag, t.From} {
+		if tag == nil {
+			continue
+		}
+		more, err := s.recipients(ctx, b, query.Row{"dest_tag": *tag})
+		if err != nil {
+			return err
+		}
+		for _, m := range more {
+			if !slices.Contains(to, m) {
+				to = append(to, m)
+			}
+		}
+	}
+	if len(to) == 0 {
+		return nil
+	}
+	_, err = s.MakeTask(ctx, a, MakeTask{Method: "tagNotification",
+		Params: []any{to, t.Successful, idOrNil(t.Tag), idOrNil(t.From), t.Build, t.User, t.IgnoreSuccess, t.Failure}})
+	return err
+}
+
+func idOrNil(id *int64) any {
+	if id == nil {
+		return nil
+	}
+	return *id
+}

@@ -124,6 +124,15 @@ func (s *Service) RepoProblem(ctx context.Context, a Actor, id int64) error {
 	return s.SetRepoState(ctx, a, id, koji.RepoProblem)
 }
 
+// RepoFailed is RepoProblem with the reason, for people.
+func (s *Service) RepoFailed(ctx context.Context, a Actor, id int64, why string) error {
+	_, err := s.decideRepoOfTag(ctx, a, "repo failed", id, func(t *repo.Tag, tag int64) ([]events.Event, error) {
+		evs, err := t.SetState(tag, id, koji.RepoProblem)
+		return t.Because(evs, why), err
+	})
+	return err
+}
+
 // ExpireRepo marks a repository that nobody is to use any more.
 func (s *Service) ExpireRepo(ctx context.Context, a Actor, id int64) error {
 	return s.SetRepoState(ctx, a, id, koji.RepoExpired)

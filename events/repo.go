@@ -39,10 +39,11 @@ type RepoCreated struct {
 	TaskID      *int64    `json:"task_id,omitempty"`
 }
 
-// RepoStateSet: the repository went on to another state (koji.RepoState).
+// RepoStateSet: the repository went on to another state (koji.RepoState). Problem says, for people, why it could not be made.
 type RepoStateSet struct {
-	ID    int64 `json:"id"`
-	State int   `json:"state"`
+	ID      int64  `json:"id"`
+	State   int    `json:"state"`
+	Problem string `json:"problem,omitempty"`
 }
 
 // RepoOutdated: the tag changed at EndEvent, after what the repository has.

@@ -71,7 +71,8 @@ func (p *Projector) fill(ctx context.Context, started commands.StartedRepo, tag 
 // problem records that a repository could not be made, and why.
 func (p *Projector) problem(ctx context.Context, repo int64, why error) {
 	p.Log.Error("repository could not be made", "repo", repo, "error", why)
-	if err := p.Service.RepoProblem(ctx, commands.Actor{}, repo); err != nil {
+	_, message := reason(why)
+	if err := p.Service.RepoFailed(ctx, commands.Actor{}, repo, message); err != nil {
 		p.Log.Error("the state of a repository could not be recorded", "repo", repo, "error", err)
 	}
 }

@@ -22,7 +22,7 @@ const (
 
 // How failures are tried again.
 const (
-	retryFirst = 2 * time.Second
+	retryFirst = time.Second
 	retryMost  = 10 * time.Minute
 	// retries is how often the repository of a request is tried again (Koji's RepoRetries).
 	retries = 3

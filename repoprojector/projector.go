@@ -136,7 +136,8 @@ func (p *Projector) lead(ctx context.Context, lock *pgxpool.Conn) error {
 	p.inbox.set(true)
 	defer p.inbox.set(false)
 	p.tags, p.carried, p.tries, p.running = map[int64]*tagPlan{}, map[int64]bool{}, map[int64]int{}, 0
-	p.position, p.checked = 0, 0
+	p.position = p.Service.Models.Position()
+	p.checked = p.position
 	if err := p.recover(ctx); err != nil {
 		return fmt.Errorf("take up repositories: %w", err)
 	}
@@ -218,7 +219,9 @@ func (l *leading) finished(ctx context.Context, m made) error {
 	t.making = false
 	if m.job.task != nil {
 		delete(l.carried, m.job.task.id)
-		t.tasks = dropTask(t.tasks, m.job.task.id)
+		if err := l.loadTasks(ctx); err != nil { // it may have been freed meanwhile, and wait again
+			return err
+		}
 	}
 	switch {
 	case m.nothing:
@@ -252,16 +255,6 @@ func (l *leading) retry(ctx context.Context, j job) error {
 	}
 	l.Log.Error("request for a repository given up", "request", j.request, "tag", j.tag)
 	return l.Service.AbandonRepoRequest(ctx, commands.Actor{}, j.request)
-}
-
-func dropTask(list []repoTask, id int64) []repoTask {
-	out := make([]repoTask, 0, len(list))
-	for _, t := range list {
-		if t.id != id {
-			out = append(out, t)
-		}
-	}
-	return out
 }
 
 // missed looks at everything anew if the read models have moved without Watch having been told: when another hub leads them.

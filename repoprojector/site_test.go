@@ -176,9 +176,14 @@ func (s *site) importBuild(n, version string, binaries ...[2]string) int64 {
 	src := rpmtest.Spec{Name: n, Version: version, Release: "1", Arch: "x86_64", Source: true, BuildTime: 1700000000, Summary: n}
 	row := s.importRPM(src)
 	for _, b := range binaries {
-		s.importRPM(rpmtest.Spec{Name: b[0], Version: version, Release: "1", Arch: b[1], SourceRPM: src.NEVRA().FileName(), BuildTime: 1700000000, Summary: "It is " + b[0]})
+		s.importRPM(binary(n, version, b[0], b[1]))
 	}
 	return row["build_id"].(int64)
+}
+
+// binary is a package of a source.
+func binary(source, version, n, arch string) rpmtest.Spec {
+	return rpmtest.Spec{Name: n, Version: version, Release: "1", Arch: arch, SourceRPM: source + "-" + version + "-1.src.rpm", BuildTime: 1700000000, Summary: "It is " + n}
 }
 
 func (s *site) importRPM(spec rpmtest.Spec) query.Row {

@@ -108,6 +108,18 @@ func (t *Tag) SetState(tag, id int64, to koji.RepoState) ([]events.Event, error)
 	return evs, nil
 }
 
+// Because adds the reason to what SetState decided on a repository that could not be made.
+func (t *Tag) Because(evs []events.Event, why string) []events.Event {
+	out := slices.Clone(evs)
+	for i, e := range out {
+		if s, ok := e.(events.RepoStateSet); ok {
+			s.Problem = why
+			out[i] = s
+		}
+	}
+	return out
+}
+
 // Finish is SetState to READY (or EXPIRED) of a repository that must be INIT.
 func (t *Tag) Finish(tag, id int64, to koji.RepoState) ([]events.Event, error) {
 	if r := t.repos[id]; r == nil || r.state != koji.RepoInit {

@@ -12,6 +12,7 @@ create table repo (
 	opts jsonb,
 	custom_opts jsonb,
 	task_id bigint,
+	problem text,                   -- why it could not be made
 	since bigint not null
 );
 create index repo_by_tag on repo (tag_id, state, create_event desc);
@@ -23,10 +24,10 @@ create index repo_past_by_id on repo_past (id, since);
 create index repo_past_by_tag on repo_past (tag_id);
 
 create function repo_at(e bigint) returns setof repo language sql stable as $$
-	select id, creation_time, create_event, state_time, begin_event, end_event, tag_id, state, dist, opts, custom_opts, task_id, since
+	select id, creation_time, create_event, state_time, begin_event, end_event, tag_id, state, dist, opts, custom_opts, task_id, problem, since
 	from repo where since <= e
 	union all
-	select id, creation_time, create_event, state_time, begin_event, end_event, tag_id, state, dist, opts, custom_opts, task_id, since
+	select id, creation_time, create_event, state_time, begin_event, end_event, tag_id, state, dist, opts, custom_opts, task_id, problem, since
 	from repo_past where since <= e and until > e
 $$;
 

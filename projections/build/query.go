@@ -248,3 +248,15 @@ func ContentGenerator(ctx context.Context, db query.DB, key any) (query.Row, err
 func Package(ctx context.Context, db query.DB, key any) (query.Row, error) {
 	return byNameOrID(ctx, db, "package", key)
 }
+
+// Untagged gives the complete builds that are in no tag, in untaggedBuilds' shape; name "" does not filter.
+func Untagged(ctx context.Context, db query.DB, name string, draft *bool, o query.Opts) (any, error) {
+	q := query.New([]query.Col{{Name: "id", Expr: "build.id"}, {Name: "name", Expr: "package.name"}, {Name: "version", Expr: "build.version"},
+		{Name: "release", Expr: "build.release"}}, "build").Join("join package on package.id = build.pkg_id").
+		Where("build.state = 1").Where("not exists (select from tag_listing where tag_listing.build_id = build.id and tag_listing.active)").OrderBy("build.id")
+	if name != "" {
+		q.Where("package.name = ?", name)
+	}
+	where(q, "build.draft = ?", draft)
+	return q.Run(ctx, db, o)
+}

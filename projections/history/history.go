@@ -104,6 +104,19 @@ func Query(ctx context.Context, db query.DB, name string, f Filter, o query.Opts
 	return q.RunJSON(ctx, db, o, "data")
 }
 
+// Columns are the names of a table's columns, those that filters add excepted.
+func Columns(name string) ([]string, error) {
+	t, there := tables[name]
+	if !there {
+		return nil, fmt.Errorf("history: no table %q", name)
+	}
+	var out []string
+	for _, c := range t.query(name, Filter{}).Cols {
+		out = append(out, c.Name)
+	}
+	return out, nil
+}
+
 // query is the table with its columns and with the filters that hold for all tables.
 func (t table) query(name string, f Filter) *query.Query {
 	cols := []query.Col{{Name: "active", Expr: "v.active"}, {Name: "create_event", Expr: "v.create_event"}, {Name: "revoke_event", Expr: "v.revoke_event"},

@@ -27,7 +27,8 @@ func (p *Projection) Apply(b *projections.Batch, c *events.Commit, e events.Even
 	case events.RepoCreated:
 		return p.create(b, c, e)
 	case events.RepoStateSet:
-		p.repos.Update(b, c, e.ID, `update repo set since = $2, state = $3, state_time = $4 where id = $1`, e.State, c.At)
+		p.repos.Update(b, c, e.ID, `update repo set since = $2, state = $3, state_time = $4, problem = coalesce(nullif($5::text, ''), problem) where id = $1`,
+			e.State, c.At, e.Problem)
 	case events.RepoOutdated:
 		p.repos.Update(b, c, e.ID, `update repo set since = $2, end_event = $3 where id = $1`, e.EndEvent)
 	case events.RepoRequested:

@@ -47,7 +47,8 @@ show() {
 	"$@" | indent
 }
 
-indent() { sed -u 's/^/        /'; }
+# indent sets output apart, with paths as they are seen from here.
+indent() { sed -u "s|$PWD/||g; s/^/        /"; }
 
 # shorten prints a command as a reader would type it.
 shorten() {

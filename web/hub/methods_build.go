@@ -35,6 +35,7 @@ func buildMethods(d Deps) []Method {
 		{Name: "deleteBuild", Params: "build, strict=True, min_ref_age=604800", Auth: Admin, Write: true, Help: "Remove a build's files if nothing refers to it. Its name stays taken.", Func: d.deleteBuild},
 		{Name: "resetBuild", Params: "build", Auth: Admin, Write: true, Help: "Take back all that was imported for a build.", Func: d.resetBuild},
 		{Name: "promoteBuild", Params: "build, force=False", Auth: Session, Write: true, Help: "Make a draft a regular build, as the policy draft_promotion lets.", Func: d.promoteBuild},
+		{Name: "untaggedBuilds", Params: "name=None, queryOpts=None, draft=None", Auth: Anonymous, Help: "Complete builds that are in no tag.", Func: d.untaggedBuilds},
 		{Name: "setBuildOwner", Params: "build, user", Auth: Admin, Write: true, Help: "Give a build another owner.", Func: d.setBuildOwner},
 		{Name: "setBuildTimestamp", Params: "build, ts", Auth: Admin, Write: true, Help: "Set when a build counts as completed, in seconds since the epoch.", Func: d.setBuildTimestamp},
 	}
@@ -435,6 +436,23 @@ func (d Deps) promoteBuild(c *Call, a Args) (any, error) {
 		return nil, err
 	}
 	return d.theBuild(c, id)
+}
+
+func (d Deps) untaggedBuilds(c *Call, a Args) (any, error) {
+	name, err := a.StringOr("name", "")
+	if err != nil {
+		return nil, err
+	}
+	var draft *bool
+	if !a.IsNil("draft") {
+		b := a.Bool("draft")
+		draft = &b
+	}
+	o, err := a.QueryOpts("queryOpts")
+	if err != nil {
+		return nil, err
+	}
+	return build.Untagged(c.Context(), d.DB, name, draft, o)
 }
 
 func (d Deps) setBuildOwner(c *Call, a Args) (any, error) {

@@ -29,7 +29,7 @@ func tagBuildMethods(d Deps) []Method {
 		{Name: "moveAllBuilds", Params: "tag1, tag2, package, force=False", Auth: Session, Write: true, Help: "Ask for all builds of a package to be moved, oldest first; answers the ids of the tasks.", Func: d.moveAllBuilds},
 		{Name: "massTag", Params: "tag, builds", Auth: Perm("tag"), Write: true, Help: "Tag many builds in one event, past every check.", Func: d.massTag},
 		{Name: "host.tagBuild", Params: "task_id, tag, build, force=False, fromtag=None", Auth: Host, Write: true, Help: "Tag a build on behalf of the task's owner.", Func: d.hostTagBuild},
-		{Name: "host.tagNotification", Params: "is_successful, tag_id, from_id, build_id, user_id, ignore_success=False, failure_msg=''", Auth: Host, Help: "Report how a tagging went; mails are not sent yet, the ledger has it.", Func: d.hostTagNotification},
+		{Name: "host.tagNotification", Params: "is_successful, tag_id, from_id, build_id, user_id, ignore_success=False, failure_msg=''", Auth: Host, Write: true, Help: "Report how a tagging went, so that people are told.", Func: d.hostTagNotification},
 	}
 }
 
@@ -358,9 +358,28 @@ func (d Deps) hostTagBuild(c *Call, a Args) (any, error) {
 	return nil, d.Service.ChangeTags(c.Context(), ch)
 }
 
-// hostTagNotification takes the builder's report. Who wants to know of taggings follows the ledger.
+// hostTagNotification takes the builder's report.
 func (d Deps) hostTagNotification(c *Call, a Args) (any, error) {
-	ok := a.Bool("is_successful")
-	c.Log().Info("tagging reported", "ok", ok, "tag", a.Get("tag_id"), "from", a.Get("from_id"), "build", a.Get("build_id"), "failure", a.Get("failure_msg"))
-	return nil, nil
+	t := commands.Tagging{Successful: a.Bool("is_successful"), User: a.Get("user_id"), IgnoreSuccess: a.Bool("ignore_success")}
+	var err error
+	if t.Tag, err = a.IntOrNil("tag_id"); err != nil {
+		return nil, err
+	}
+	if t.From, err = a.IntOrNil("from_id"); err != nil {
+		return nil, err
+	}
+	if t.Failure, err = a.StringOr("failure_msg", ""); err != nil {
+		return nil, err
+	}
+	b, err := d.theBuild(c, a.Get("build_id"))
+	if err != nil {
+		return nil, err
+	}
+	t.Build = b["build_id"].(int64)
+	c.Log().Info("tagging reported", "ok", t.Successful, "tag", a.Get("tag_id"), "from", a.Get("from_id"), "build", t.Build, "failure", t.Failure)
+	actor, err := d.actor(c)
+	if err != nil {
+		return nil, err
+	}
+	return nil, d.Service.NotifyTagging(c.Context(), actor, t)
 }

@@ -10,11 +10,11 @@ import (
 
 // problem is an error that is told to the reader as it is.
 type problem struct {
-	status int
-	text   string
+	Status int
+	Text   string
 }
 
-func (p *problem) Error() string { return p.text }
+func (p *problem) Error() string { return p.Text }
 
 func notFound(format string, args ...any) error {
 	return &problem{http.StatusNotFound, fmt.Sprintf(format, args...)}

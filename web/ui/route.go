@@ -86,6 +86,7 @@ func (u *UI) Register(e *echo.Echo) {
 		}
 	}
 	e.GET("/ui/:file", u.serveStatic)
+	e.RouteNotFound("/*", u.handler(&route{Path: "/*", page: func(*request) (*page, error) { return nil, notFound("There is no such page.") }}))
 }
 
 // handler is the one adapter between echo and the pages.
@@ -130,12 +131,12 @@ func (u *UI) servePage(w http.ResponseWriter, r *request) {
 	body, status, err := u.render(r)
 	if err != nil {
 		p := u.explain(r.http, err)
-		if body, err = u.execute(r, &page{Title: http.StatusText(p.status), Template: "problem", Data: p}); err != nil {
+		if body, err = u.execute(r, &page{Title: http.StatusText(p.Status), Template: "problem", Data: p}); err != nil {
 			u.cfg.Log.ErrorContext(r, "error page", "error", err)
-			http.Error(w, p.text, p.status)
+			http.Error(w, p.Text, p.Status)
 			return
 		}
-		status = p.status
+		status = p.Status
 	}
 	if status == http.StatusSeeOther {
 		w.Header().Set("Location", body.String())
@@ -215,7 +216,7 @@ func (u *UI) serveStream(w http.ResponseWriter, r *request) error {
 	}
 	if !s.begun {
 		p := u.explain(r.http, err)
-		http.Error(w, p.text, p.status)
+		http.Error(w, p.Text, p.Status)
 		return nil
 	}
 	u.cfg.Log.DebugContext(r, "event stream ends", "path", strings.TrimSpace(r.http.URL.Path), "error", err)

@@ -4,7 +4,7 @@ scripts/bootstrap/make.sh "$cache" "$demo/bootstrap"
 show moromi add-tag demo-base
 show moromi add-pkg --owner kojiadmin demo-base bootstrap
 show moromi import "$demo"/bootstrap/srpms/*.src.rpm "$demo"/bootstrap/rpms/*.rpm
-show moromi tag-build demo-base bootstrap-12-1.boot
+show moromi tag-build --wait demo-base bootstrap-12-1.boot
 while read -r group packages; do
 	show moromi add-group demo-base "$group"
 	show moromi add-group-pkg demo-base "$group" $packages
