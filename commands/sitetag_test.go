@@ -1,6 +1,7 @@
 package commands_test
 
 import (
+	"moromi/aggregates/build"
 	"moromi/aggregates/name"
 	"moromi/aggregates/tag"
 	"moromi/commands"
@@ -49,4 +50,17 @@ func touchTag(s *site, id int64) int64 {
 		s.t.Fatal(err)
 	}
 	return int64(pos)
+}
+
+// claimNVR gives a build name to an id that never becomes a build, as a hub that dies after the first step leaves it.
+func (s *site) claimNVR(pkg int64, version, release string, id int64) int64 {
+	s.t.Helper()
+	_, err := commands.Decide(s.t.Context(), s.Service, s.actor, "claim", build.NVRStream(pkg), func(n *build.Names) ([]events.Event, error) {
+		_, evs := n.Claim(pkg, version, release, id, 0)
+		return evs, nil
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return id
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -60,6 +61,7 @@ docs/operations.md lists every setting.`,
 			if err != nil {
 				return err
 			}
+			cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 			return builder.Run(c.Context(), cfg)
 		},
 	}
@@ -76,7 +78,12 @@ func (st *site) startBuilder(ctx context.Context, addr net.Addr) error {
 	if err := st.writeBuilderConfig(conf, addr); err != nil {
 		return err
 	}
-	st.background(ctx, "builder", func(ctx context.Context) error { return st.keepBuilder(ctx, conf) })
+	done := make(chan struct{})
+	st.builder = done
+	st.background(ctx, "builder", func(ctx context.Context) error {
+		defer close(done)
+		return st.keepBuilder(ctx, conf)
+	})
 	return nil
 }
 

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 )
@@ -42,10 +42,9 @@ Several hubs may run on the same database; one of them leads read models, reposi
 	return c
 }
 
-// runHub runs every part of a hub until ctx ends. started is called when it answers, with its address.
+// runHub runs every part of a hub until ctx ends; then the builder stops first, since it says goodbye to the hub. started is called when the
+// hub answers, with its address; what it starts under ctx is what stops first.
 func runHub(ctx context.Context, s *settings, started func(context.Context, *site, net.Addr) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	if s.Listen == "" {
 		s.Listen = defaultListen
 	}
@@ -62,16 +61,12 @@ func runHub(ctx context.Context, s *settings, started func(context.Context, *sit
 		return err
 	}
 	defer st.Close()
-	defer cancel(nil) // before Close, which waits for the parts
-	st.engine.OnCommit(st.service.Scheduler.Watch)
-	handler, err := st.handler(ctx)
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel() // before Close, which waits for the parts
+	served, err := st.startParts(run, l)
 	if err != nil {
 		return err
 	}
-	served := make(chan error, 1)
-	go func() { served <- st.serve(ctx, l, handler) }()
-	st.background(ctx, "read models", st.engine.Run)
-	st.background(ctx, "scheduler", st.service.Scheduler.Run)
 	if err := st.ensureFirstRows(ctx); err != nil {
 		return err
 	}
@@ -80,21 +75,46 @@ func runHub(ctx context.Context, s *settings, started func(context.Context, *sit
 			return err
 		}
 	}
-	st.background(ctx, "repo projector", st.projector.Run)
+	st.background(run, "repo projector", st.projector.Run)
 	st.started.Store(true)
 	return st.waitForEnd(ctx, served)
 }
 
-// waitForEnd returns when the server ends, when PostgreSQL does, or when the process is told to stop.
-func (st *site) waitForEnd(ctx context.Context, served <-chan error) error {
-	var pgDone <-chan struct{}
+// startParts starts what a hub consists of, the repo projector excepted. The channel tells how the read models ended.
+func (st *site) startParts(ctx context.Context, l net.Listener) (<-chan error, error) {
+	st.engine.OnCommit(st.service.Scheduler.Watch)
+	handler, err := st.handler(ctx)
+	if err != nil {
+		return nil, err
+	}
+	served := make(chan error, 1)
+	go func() { served <- st.serve(ctx, l, handler) }()
+	st.onClose(func() { <-served })
+	ended := make(chan error, 1)
+	st.background(ctx, "read models", func(ctx context.Context) error {
+		err := st.engine.Run(ctx)
+		ended <- err
+		return err
+	})
+	st.background(ctx, "scheduler", st.service.Scheduler.Run)
+	return ended, nil
+}
+
+// waitForEnd returns when the process is told to stop, or when something ends without which there is no hub.
+func (st *site) waitForEnd(ctx context.Context, ended <-chan error) error {
+	var postgres <-chan struct{}
 	if st.postgres != nil {
-		pgDone = st.postgres.Done()
+		postgres = st.postgres.Done()
 	}
 	select {
-	case err := <-served:
-		return err
-	case <-pgDone:
-		return fmt.Errorf("PostgreSQL ended: %w; its log is in %s", errors.Join(st.postgres.Err(), ctx.Err()), st.settings.Data)
+	case <-ctx.Done():
+		if st.builder != nil {
+			<-st.builder
+		}
+		return nil
+	case err := <-ended:
+		return fmt.Errorf("read models: %w", err)
+	case <-postgres:
+		return fmt.Errorf("PostgreSQL ended: %w; its log is %s", st.postgres.Err(), filepath.Join(st.settings.Data, "postgres", "server.log"))
 	}
 }

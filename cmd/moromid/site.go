@@ -114,7 +114,8 @@ type site struct {
 	engine    *projections.Engine
 	service   *commands.Service
 	projector *repoprojector.Projector
-	started   atomic.Bool // everything that a start has to do is done
+	builder   <-chan struct{} // closed when the embedded builder has ended; nil without one
+	started   atomic.Bool     // everything that a start has to do is done
 	close     []func()
 }
 

@@ -65,10 +65,8 @@ func buildTask(b row) any {
 		return b["task_id"]
 	}
 	extra := hubclient.Struct(b["extra"])
-	for _, key := range []string{"container_koji_task_id"} {
-		if extra[key] != nil {
-			return extra[key]
-		}
+	if extra["container_koji_task_id"] != nil {
+		return extra["container_koji_task_id"]
 	}
 	return hubclient.Struct(extra["image"])["build_task_id"]
 }
@@ -295,10 +293,11 @@ func listBuilds() spec {
 			if len(keys) == 0 {
 				keys = []string{"build_id"}
 			}
-			sortBy(builds, keys...)
+			order := byKeys(keys)
 			if o.reverse {
-				slices.Reverse(builds)
+				order = func(a, b row) int { return byKeys(keys)(b, a) }
 			}
+			slices.SortStableFunc(builds, order)
 			if v.json {
 				return v.printJSON(builds)
 			}

@@ -91,16 +91,20 @@ func (v *invocation) printSorted(lines []string) {
 	}
 }
 
-// sortBy orders rows by text members.
+// sortBy orders rows by members, the first deciding. Equal ones keep their order.
 func sortBy(rows []row, keys ...string) {
-	slices.SortStableFunc(rows, func(a, b row) int {
+	slices.SortStableFunc(rows, byKeys(keys))
+}
+
+func byKeys(keys []string) func(a, b row) int {
+	return func(a, b row) int {
 		for _, k := range keys {
 			if c := compare(a[k], b[k]); c != 0 {
 				return c
 			}
 		}
 		return 0
-	})
+	}
 }
 
 // compare orders numbers and texts; nil comes first.

@@ -173,7 +173,10 @@ func (v *invocation) showTaskProducts(task int64, in string) error {
 // requestLines says what a task was asked to do, a parameter a line.
 func (v *invocation) requestLines(info row) []string {
 	name := str(info, "method")
-	p := parseTask(name, info["request"])
+	p, ok := parseTask(name, info["request"])
+	if !ok {
+		return []string{"Unable to parse task parameters"}
+	}
 	var lines []string
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	options := func(key string) {

@@ -12,19 +12,20 @@ import (
 // taskParams are the parameters of a task by name, from its request.
 type taskParams map[string]any
 
-// paramNames lists the parameters of the task methods whose labels show some (koji/tasks.py, LEGACY_SIGNATURES).
+// paramNames lists the parameters of the task methods whose labels show some (koji/tasks.py, LEGACY_SIGNATURES); those
+// with a default have a question mark.
 func paramNames(method string) string {
 	switch method {
 	case "build":
-		return "src target opts"
+		return "src target opts?"
 	case "maven":
-		return "url target opts"
+		return "url target opts?"
 	case "buildSRPMFromSCM", "buildMaven":
-		return "url build_tag opts"
+		return "url build_tag opts?"
 	case "buildArch":
-		return "pkg root arch keep_srpm opts"
+		return "pkg root arch keep_srpm opts?"
 	case "wrapperRPM":
-		return "spec_url build_target build task opts"
+		return "spec_url build_target build task opts?"
 	case "winbuild":
 		return "name source_url target opts"
 	case "vmExec":
@@ -32,7 +33,7 @@ func paramNames(method string) string {
 	case "buildNotification":
 		return "recipients build target weburl"
 	case "newRepo":
-		return "tag event src debuginfo separate_src opts"
+		return "tag event? src? debuginfo? separate_src? opts?"
 	case "distRepo":
 		return "tag repo_id keys task_opts"
 	case "createrepo":
@@ -42,41 +43,46 @@ func paramNames(method string) string {
 	case "dependantTask":
 		return "wait_list task_list"
 	case "chainbuild":
-		return "srcs target opts"
+		return "srcs target opts?"
 	case "chainmaven":
-		return "builds target opts"
+		return "builds target opts?"
 	case "waitrepo":
-		return "tag newer_than nvrs min_event"
+		return "tag newer_than? nvrs? min_event?"
 	case "restart":
 		return "host"
 	case "restartVerify":
 		return "task_id host"
 	case "appliance", "livecd":
-		return "name version arch target ksfile opts"
+		return "name version arch target ksfile opts?"
 	case "livemedia":
-		return "name version arches target ksfile opts"
+		return "name version arches target ksfile opts?"
 	case "image":
-		return "name version arches target inst_tree opts"
+		return "name version arches target inst_tree opts?"
 	case "createLiveCD", "createAppliance", "createLiveMedia":
-		return "name version release arch target_info build_tag repo_info ksfile opts"
+		return "name version release arch target_info build_tag repo_info ksfile opts?"
 	case "createImage":
-		return "name version release arch target_info build_tag repo_info inst_tree opts"
+		return "name version release arch target_info build_tag repo_info inst_tree opts?"
 	case "indirectionimage":
 		return "opts"
 	}
 	return ""
 }
 
-// parseTask names the parameters of a request.
-func parseTask(method string, request any) taskParams {
+// parseTask names the parameters of a request. ok is false if they are not those of the method.
+func parseTask(method string, request any) (params taskParams, ok bool) {
 	positional, named := xmlrpc.SplitKwargs(hubclient.List(request))
-	params := taskParams(named)
-	for i, name := range strings.Fields(paramNames(method)) {
+	params = taskParams(named)
+	names := strings.Fields(paramNames(method))
+	ok = len(positional) <= len(names) || len(names) == 0
+	for i, name := range names {
+		name, optional := strings.CutSuffix(name, "?")
 		if i < len(positional) {
 			params[name] = positional[i]
+		} else if _, given := params[name]; !given && !optional {
+			ok = false
 		}
 	}
-	return params
+	return params, ok
 }
 
 // name is a parameter that may be a struct with a name, or the name itself.
@@ -116,7 +122,11 @@ func sourceName(src string) string {
 // taskLabel names a task in a line, as Koji does: method and what it works on.
 func taskLabel(info row) string {
 	method := str(info, "method")
-	extra := taskSubject(method, parseTask(method, info["request"]))
+	params, ok := parseTask(method, info["request"])
+	if !ok {
+		return method + " (" + str(info, "arch") + ", unknown args)"
+	}
+	extra := taskSubject(method, params)
 	if extra == "" {
 		extra = str(info, "arch")
 	}

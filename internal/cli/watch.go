@@ -261,7 +261,7 @@ func (w *watcher) failure(t *watchedTask) (string, error) {
 	var logs []string
 	for _, f := range output {
 		if strings.HasSuffix(f.name, "log") {
-			logs = append(logs, "\n"+indent+"  "+taskDir(w.cfg.topURL, t.id, f.volume)+"/"+f.name)
+			logs = append(logs, "\n"+indent+taskDir(w.cfg.topURL, t.id, f.volume)+"/"+f.name)
 		}
 	}
 	if len(logs) > 0 {

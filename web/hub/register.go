@@ -26,7 +26,7 @@ func (h *Hub) logged(surface string, next http.Handler) http.Handler {
 		start, id := time.Now(), identified(w)
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
-			h.cfg.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+			h.cfg.Log.LogAttrs(r.Context(), slog.LevelDebug, "request",
 				slog.String("surface", surface), slog.String("request", id), slog.String("method", r.Method),
 				slog.String("path", clip(r.URL.Path)), slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
 				slog.String("remote", h.remoteAddr(r)), slog.Duration("elapsed", time.Since(start)))

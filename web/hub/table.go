@@ -6,6 +6,7 @@ func DomainMethods(d Deps) []Method {
 	for _, table := range []func(Deps) []Method{
 		userMethods, policyMethods, channelMethods, hostMethods, taskMethods, hostTaskMethods, tagMethods, packageMethods, tagBuildMethods,
 		buildMethods, hostBuildMethods, buildrootMethods, rpmMethods, rpmFileMethods, volumeMethods, repoMethods, repoRequestMethods, hostRepoMethods,
+		targetMethods, externalRepoMethods, tagGroupMethods, eventMethods, historyMethods,
 	} {
 		all = append(all, table(d)...)
 	}

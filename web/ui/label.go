@@ -117,19 +117,16 @@ func subject(method string, params []any) string {
 		add(sourceName(text("src") + text("url")))
 	case "buildArch":
 		add(path.Base(text("pkg")))
-		add(text("arch"))
 	case "buildSRPMFromSCM":
 		add(sourceName(text("url")))
 	case "rebuildSRPM":
 		add(path.Base(text("srpm")))
 	case "newRepo", "waitrepo", "distRepo", "createdistrepo", "tagBuild":
 		add(text("tag"))
-		add(text("arch"))
 	case "createrepo":
-		add(text("arch"))
+		add("repository " + text("repo_id"))
 	case "runroot":
 		add(text("root"))
-		add(text("arch"))
 	case "image", "livemedia", "livecd", "appliance", "createImage":
 		add(text("name"))
 		add(text("version"))
