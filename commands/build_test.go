@@ -1,7 +1,6 @@
 package commands_test
 
 import (
-	"context"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -81,7 +80,11 @@ func (s *site) uploadBytes(dir, name string, data []byte) string {
 	if err := os.MkdirAll(at, 0o755); err != nil {
 		s.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(at, name), data, 0o644); err != nil {
+	file := filepath.Join(at, name)
+	if err := os.Remove(file); err != nil && !os.IsNotExist(err) { // it may be a link to what was imported before
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(file, data, 0o644); err != nil {
 		s.t.Fatal(err)
 	}
 	return dir + "/" + name
@@ -129,7 +132,8 @@ func (s *site) delivery(id, root int64) commands.CompleteBuild {
 	return in
 }
 
-func wantFault(t *testing.T, err error, code fault.Code) {
+// refused fails the test unless err is a fault with the code.
+func refused(t *testing.T, err error, code fault.Code) {
 	t.Helper()
 	if !fault.Is(err, code) {
 		t.Fatalf("error %v, want a fault with code %d", err, code)
@@ -153,7 +157,7 @@ func TestBuildFromStartToEnd(t *testing.T) {
 	if err := s.ListBuildroot(ctx, s.actor, s.host, root, list, false, &s.task); err != nil {
 		t.Fatal(err)
 	}
-	wantFault(t, s.ListBuildroot(ctx, s.actor, s.host, root, list, false, &s.task), fault.Generic)
+	refused(t, s.ListBuildroot(ctx, s.actor, s.host, root, list, false, &s.task), fault.Generic)
 	if err := s.SetBuildrootState(ctx, s.actor, s.host, root, koji.BuildrootBuilding, &s.task); err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +171,7 @@ func TestBuildFromStartToEnd(t *testing.T) {
 	if b := s.build(id); b["state"] != int64(koji.BuildComplete) || b["completion_time"] == nil || b["nvr"] != "foo-1.0-1" || b["owner_id"] != int64(1) {
 		t.Errorf("completed build: %v", b)
 	}
-	wantFault(t, s.CompleteBuild(ctx, s.actor, in), fault.Generic)
+	refused(t, s.CompleteBuild(ctx, s.actor, in), fault.Generic)
 	s.checkTree(id)
 	rows, err := rpmmodel.List(ctx, s.DB, rpmmodel.Filter{Component: &root}, nil, query.Opts{})
 	if err != nil {
@@ -304,7 +308,7 @@ func TestRecycleBuild(t *testing.T) {
 	if err := s.FailBuild(ctx, s.actor, s.host, s.task, id); err != nil {
 		t.Fatal(err)
 	}
-	wantFault(t, s.FailBuild(ctx, s.actor, s.host, s.task, id), fault.Generic)
+	refused(t, s.FailBuild(ctx, s.actor, s.host, s.task, id), fault.Generic)
 	first := s.build(id)
 	s.task = s.openTask()
 	if again := s.initBuild(foo()); again != id {
@@ -331,14 +335,17 @@ func TestRecycleBuild(t *testing.T) {
 func TestOneBuildPerName(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	const writers = 32
+	const writers = 64
+	other := commandtest.Over(t, t.Context(), s.Ledger, s.DB)
+	other.Files = s.Files
 	ids, errs := make([]int64, writers), make([]error, writers)
 	var wg sync.WaitGroup
 	for i := range writers {
 		wg.Go(func() {
 			n := foo()
 			n.State = koji.BuildComplete
-			ids[i], errs[i] = s.CreateBuild(context.WithoutCancel(t.Context()), s.actor, n)
+			service := []*commands.Service{s.Service, other}[i%2]
+			ids[i], errs[i] = service.CreateBuild(t.Context(), s.actor, n)
 		})
 	}
 	wg.Wait()
@@ -369,7 +376,7 @@ func TestRPMNamesAreUniqueAcrossBuilds(t *testing.T) {
 	}
 	s.upload("imp2", fooBinary)
 	_, err := s.ImportRPM(ctx, s.actor, "imp2", "foo-1.0-1.x86_64.rpm")
-	wantFault(t, err, fault.Generic)
+	refused(t, err, fault.Generic)
 	other := fooSource
 	other.Name = "other"
 	clash := fooBinary
@@ -380,7 +387,7 @@ func TestRPMNamesAreUniqueAcrossBuilds(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = s.ImportRPM(ctx, s.actor, "imp3", "foo-1.0-1.x86_64.rpm")
-	wantFault(t, err, fault.Generic)
+	refused(t, err, fault.Generic)
 	if _, err := os.Lstat(filepath.Join(s.dir, "packages/other/1.0/1/x86_64")); !os.IsNotExist(err) {
 		t.Errorf("the refused rpm has a place: %v", err)
 	}

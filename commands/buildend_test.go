@@ -67,12 +67,12 @@ func TestPromoteDraft(t *testing.T) {
 	if !s.isDir("packages/foo/1.0/1") || !s.isLink("packages/foo/1.0/"+draft) {
 		t.Error("the files are not where they belong")
 	}
-	wantFault(t, s.PromoteBuild(ctx, s.actor, id, true), fault.Generic)
+	refused(t, s.PromoteBuild(ctx, s.actor, id, true), fault.Generic)
 	s.task = s.openTask()
 	n := foo()
 	n.Draft, n.TaskID = true, &s.task
 	_, err = s.InitBuild(ctx, s.actor, s.host, n)
-	wantFault(t, err, fault.Generic) // a draft of a release that is there
+	refused(t, err, fault.Generic) // a draft of a release that is there
 }
 
 // TestPromoteOverUnusedName has the regular name claimed by an id that never became a build: it goes to the draft, for good.
@@ -91,7 +91,7 @@ func TestPromoteOverUnusedName(t *testing.T) {
 	n := foo()
 	n.State = koji.BuildComplete
 	_, err := s.CreateBuild(t.Context(), s.actor, n)
-	wantFault(t, err, fault.Generic)
+	refused(t, err, fault.Generic)
 	if b, err := buildmodel.Get(t.Context(), s.DB, buildmodel.Spec{ID: other}, nil); err != nil || b != nil {
 		t.Errorf("the voided id is a build: %v, %v", b, err)
 	}
@@ -103,7 +103,7 @@ func TestMoveBuildBetweenVolumes(t *testing.T) {
 	ctx := t.Context()
 	id := s.completed(false)
 	_, err := s.AddVolume(ctx, s.actor, "vol1", true)
-	wantFault(t, err, fault.Generic) // no directory
+	refused(t, err, fault.Generic) // no directory
 	if err := os.Mkdir(filepath.Join(s.dir, "vol/vol1"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -111,15 +111,15 @@ func TestMoveBuildBetweenVolumes(t *testing.T) {
 		t.Fatalf("volume %d, %v", v, err)
 	}
 	_, err = s.AddVolume(ctx, s.actor, "vol1", true)
-	wantFault(t, err, fault.Generic)
+	refused(t, err, fault.Generic)
 	if err := s.ChangeBuildVolume(ctx, s.actor, id, "vol1", true); err != nil {
 		t.Fatal(err)
 	}
 	if b := s.build(id); b["volume_name"] != "vol1" || !s.isDir("vol/vol1/packages/foo/1.0/1") || !s.isLink("packages/foo/1.0/1") || !s.isLink("vol/vol1/toplink") {
 		t.Errorf("moved build %v", b)
 	}
-	wantFault(t, s.ChangeBuildVolume(ctx, s.actor, id, "vol1", true), fault.Generic)
-	wantFault(t, s.RemoveVolume(ctx, s.actor, "vol1"), fault.Generic)
+	refused(t, s.ChangeBuildVolume(ctx, s.actor, id, "vol1", true), fault.Generic)
+	refused(t, s.RemoveVolume(ctx, s.actor, "vol1"), fault.Generic)
 	if err := s.ChangeBuildVolume(ctx, s.actor, id, "DEFAULT", true); err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestDeleteAndResetBuild(t *testing.T) {
 	n := foo()
 	n.TaskID = &s.task
 	_, err := s.InitBuild(ctx, s.actor, s.host, n)
-	wantFault(t, err, fault.Generic) // the name stays taken
+	refused(t, err, fault.Generic) // the name stays taken
 	if err := s.ResetBuild(ctx, s.actor, id); err != nil {
 		t.Fatal(err)
 	}
@@ -180,5 +180,5 @@ func TestScratchBuild(t *testing.T) {
 		t.Error("the upload is no link")
 	}
 	in.HostID = 99
-	wantFault(t, s.MoveToScratch(t.Context(), s.actor, in), fault.ActionNotAllowed)
+	refused(t, s.MoveToScratch(t.Context(), s.actor, in), fault.ActionNotAllowed)
 }

@@ -71,7 +71,7 @@ func TestReadyRepoAnswersRequests(t *testing.T) {
 		t.Errorf("a request with a repository there: %v", now)
 	}
 	_, err = s.RepoReady(ctx, s.actor, s.repoID)
-	wantFault(t, err, fault.Generic)
+	refused(t, err, fault.Generic)
 }
 
 func TestRepoStates(t *testing.T) {
@@ -92,7 +92,7 @@ func TestRepoStates(t *testing.T) {
 			t.Errorf("to %s: %v, want code %d", st.to, err, st.code)
 		}
 	}
-	wantFault(t, s.SetRepoState(ctx, s.actor, 999, koji.RepoExpired), fault.Generic)
+	refused(t, s.SetRepoState(ctx, s.actor, 999, koji.RepoExpired), fault.Generic)
 }
 
 func TestRepoIsKeptWhileBuildrootsLive(t *testing.T) {

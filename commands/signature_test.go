@@ -54,12 +54,12 @@ func TestSignatures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantFault(t, s.AddRPMSig(ctx, s.actor, source, header), fault.Generic) // another rpm's
-	wantFault(t, s.AddRPMSig(ctx, s.actor, spec, []byte("garbage")), fault.Generic)
+	refused(t, s.AddRPMSig(ctx, s.actor, source, header), fault.Generic) // another rpm's
+	refused(t, s.AddRPMSig(ctx, s.actor, spec, []byte("garbage")), fault.Generic)
 	if err := s.AddRPMSig(ctx, s.actor, spec, header); err != nil {
 		t.Fatal(err)
 	}
-	wantFault(t, s.AddRPMSig(ctx, s.actor, spec, header), fault.Generic) // again
+	refused(t, s.AddRPMSig(ctx, s.actor, spec, header), fault.Generic) // again
 	row, err := rpmmodel.MustGet(ctx, s.DB, spec, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -79,14 +79,14 @@ func TestSignatures(t *testing.T) {
 	if keys, err := rpmmodel.SignatureKeys(ctx, s.DB, id); err != nil || len(keys) != 0 {
 		t.Errorf("after deletion: keys %v, %v", keys, err)
 	}
-	wantFault(t, s.DeleteRPMSig(ctx, s.actor, spec, nil), fault.Generic)
+	refused(t, s.DeleteRPMSig(ctx, s.actor, spec, nil), fault.Generic)
 }
 
 // checkSignedCopy writes the signed copy and compares it with what rpmsign made.
 func (s *site) checkSignedCopy(spec rpmmodel.Spec, id int64, key string) {
 	s.t.Helper()
 	ctx := s.t.Context()
-	wantFault(s.t, s.WriteSignedRPM(ctx, s.actor, spec, "nokey", false), fault.Generic)
+	refused(s.t, s.WriteSignedRPM(ctx, s.actor, spec, "nokey", false), fault.Generic)
 	if err := s.WriteSignedRPM(ctx, s.actor, spec, key, false); err != nil {
 		s.t.Fatal(err)
 	}
@@ -106,5 +106,5 @@ func (s *site) checkSignedCopy(spec rpmmodel.Spec, id int64, key string) {
 		s.t.Errorf("checksums %v, %v", sums, err)
 	}
 	_, err = s.RPMChecksums(ctx, s.actor, id, []string{"crc"}, false)
-	wantFault(s.t, err, fault.Generic)
+	refused(s.t, err, fault.Generic)
 }

@@ -22,21 +22,19 @@ type made struct {
 	nothing bool // the job was no longer wanted
 }
 
-// generate makes one repository, from INIT to READY or PROBLEM. When ctx ends in between it stays INIT, and the next start removes it.
-func (p *Projector) generate(ctx context.Context, j job) made {
+// generate makes one repository, from INIT to READY or PROBLEM, for a task or for none. When ctx ends in between it stays INIT, and the next start
+// removes it.
+func (p *Projector) generate(ctx context.Context, j job, task *int64) made {
 	began := p.Clock()
 	out := made{job: j}
-	in := commands.StartRepo{TagID: j.tag, Event: j.at, Opts: j.opts}
-	if j.task != nil {
-		in.TaskID = &j.task.id
-	}
+	in := commands.StartRepo{TagID: j.tag, Event: j.at, Opts: j.opts, TaskID: task}
 	started, err := p.Service.StartRepo(ctx, commands.Actor{}, in)
 	if err != nil {
 		out.err = err
 		return out
 	}
 	out.repo, out.event, out.own = started.ID, started.Event, len(optMap(started.Custom)) == 0
-	tag, rpms, err := p.fill(ctx, started, j.tag, in.TaskID)
+	tag, rpms, err := p.fill(ctx, started, j.tag, task)
 	latest := false
 	if err == nil {
 		latest, err = p.Service.RepoReady(ctx, commands.Actor{}, started.ID)

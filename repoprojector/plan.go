@@ -40,11 +40,9 @@ type request struct {
 // repoTask is a newRepo task that waits to be carried out.
 type repoTask struct {
 	id, priority int64
-	tag          any // as the caller gave it
 	event        int64
 	opts         events.RepoOpts
 	open         bool // a former process had begun it
-	problem      error
 }
 
 // tagPlan is what the projector knows of a tag. Times are of the projector's clock.
@@ -72,8 +70,8 @@ type job struct {
 	since    time.Time
 	at       int64 // 0: now
 	opts     events.RepoOpts
-	request  int64 // 0: none
-	task     *repoTask
+	request  int64      // 0: none
+	tasks    []repoTask // that the repository answers
 }
 
 // stale tells whether the tag has changed since its repository was made.
@@ -97,8 +95,8 @@ func (t *tagPlan) next(now time.Time) (j job, due time.Time, ok bool) {
 		}
 		j, due, ok = x, at, true
 	}
-	for i := range t.tasks {
-		take(job{tag: t.id, priority: t.tasks[i].priority, at: t.tasks[i].event, opts: t.tasks[i].opts, task: &t.tasks[i]}, time.Time{})
+	if len(t.tasks) > 0 {
+		take(t.taskJob(), time.Time{})
 	}
 	for _, r := range t.requests {
 		at := time.Time{}
@@ -122,6 +120,18 @@ func (t *tagPlan) next(now time.Time) (j job, due time.Time, ok bool) {
 		take(job{tag: t.id, priority: autoPriority, since: t.firstChange}, later(at, t.notBefore))
 	}
 	return j, due, ok
+}
+
+// taskJob is the most urgent of the tag's tasks, and those that the same repository answers.
+func (t *tagPlan) taskJob() job {
+	first := slices.MinFunc(t.tasks, func(a, b repoTask) int { return cmp.Or(cmp.Compare(a.priority, b.priority), cmp.Compare(a.id, b.id)) })
+	j := job{tag: t.id, priority: first.priority, at: first.event, opts: first.opts, tasks: []repoTask{first}}
+	for _, x := range t.tasks {
+		if x.id != first.id && x.event == first.event && x.opts.Equal(first.opts) {
+			j.tasks = append(j.tasks, x)
+		}
+	}
+	return j
 }
 
 func later(a, b time.Time) time.Time {

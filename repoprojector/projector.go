@@ -198,13 +198,17 @@ func (l *leading) start(ctx context.Context, jobs *sync.WaitGroup, timer *time.T
 	for _, j := range todo {
 		t := l.tags[j.tag]
 		t.making, t.firstChange = true, time.Time{}
-		work := l.generate
-		if j.task != nil {
-			work = l.carryOut
-			l.carried[j.task.id] = true
+		for _, x := range j.tasks {
+			l.carried[x.id] = true
 		}
 		l.running++
-		jobs.Go(func() { l.done <- work(ctx, j) })
+		jobs.Go(func() {
+			if len(j.tasks) > 0 {
+				l.done <- l.carryOut(ctx, j)
+			} else {
+				l.done <- l.generate(ctx, j, nil)
+			}
+		})
 	}
 	if !wake.IsZero() && l.running < l.Workers {
 		timer.Reset(max(wake.Sub(now), time.Millisecond))
@@ -217,8 +221,10 @@ func (l *leading) finished(ctx context.Context, m made) error {
 	now := l.Clock()
 	t := l.tag(m.job.tag)
 	t.making = false
-	if m.job.task != nil {
-		delete(l.carried, m.job.task.id)
+	if len(m.job.tasks) > 0 {
+		for _, x := range m.job.tasks {
+			delete(l.carried, x.id)
+		}
 		if err := l.loadTasks(ctx); err != nil { // it may have been freed meanwhile, and wait again
 			return err
 		}
@@ -234,7 +240,7 @@ func (l *leading) finished(ctx context.Context, m made) error {
 	case ctx.Err() != nil:
 	default:
 		t.ended = now
-		if m.job.task == nil {
+		if len(m.job.tasks) == 0 {
 			t.failed(now)
 		}
 		if m.repo == 0 {

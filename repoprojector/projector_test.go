@@ -249,7 +249,7 @@ func TestTask(t *testing.T) {
 		s.check(err)
 		return id
 	}
-	good, bad := make("side"), make("nowhere")
+	good, bad, same := make("side"), make("nowhere"), make(map[string]any{"name": "side", "id": side})
 	if ok, err := s.OpenTask(s.ctx(), s.admin, good, host); err != nil || ok {
 		t.Errorf("a host opened a task of the hub's: %t, %v", ok, err)
 	}
@@ -257,7 +257,7 @@ func TestTask(t *testing.T) {
 		t.Errorf("a task of the hub's was assigned to a host: %t, %v", ok, err)
 	}
 	s.start()
-	for _, id := range []int64{good, bad} {
+	for _, id := range []int64{good, bad, same} {
 		s.until("task", func() bool {
 			row, err := taskmodel.ByID(s.ctx(), s.DB, id, false, nil)
 			s.check(err)
@@ -269,6 +269,9 @@ func TestTask(t *testing.T) {
 	repos := s.repos(side, koji.RepoReady)
 	if len(repos) != 1 || fmt.Sprint(res) != fmt.Sprint([]any{repos[0]["id"], repos[0]["create_event"]}) || repos[0]["task_id"] != good {
 		t.Errorf("task %d gave %v, repositories are %v", good, res, repos)
+	}
+	if other, err := taskmodel.Result(s.ctx(), s.DB, same); err != nil || fmt.Sprint(other) != fmt.Sprint(res) {
+		t.Errorf("a task for the same gave %v, %v", other, err)
 	}
 	if _, err := taskmodel.Result(s.ctx(), s.DB, bad); fault.Of(err) == nil || !strings.Contains(err.Error(), "nowhere") {
 		t.Errorf("the task for no tag ended with %v", err)

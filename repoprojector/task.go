@@ -119,18 +119,28 @@ func (p *Projector) finish(ctx context.Context, t repoTask, repo, event int64, w
 	return err
 }
 
-// carryOut is generate for a newRepo task.
+// carryOut is generate for newRepo tasks: one repository, begun after all of them, answers those that ask for the same.
 func (p *Projector) carryOut(ctx context.Context, j job) made {
-	ok, err := p.begin(ctx, *j.task)
-	if err != nil || !ok {
-		return made{job: j, err: err, nothing: !ok}
+	var begun []repoTask
+	for _, t := range j.tasks {
+		switch ok, err := p.begin(ctx, t); {
+		case err != nil:
+			p.Log.Error("the beginning of a task could not be recorded", "task", t.id, "error", err)
+		case ok:
+			begun = append(begun, t)
+		}
 	}
-	out := p.generate(ctx, j)
+	if len(begun) == 0 {
+		return made{job: j, nothing: true}
+	}
+	out := p.generate(ctx, j, &begun[0].id)
 	if ctx.Err() != nil {
 		return out
 	}
-	if err := p.finish(ctx, *j.task, out.repo, out.event, out.err); err != nil {
-		p.Log.Error("the end of a task could not be recorded", "task", j.task.id, "error", err)
+	for _, t := range begun {
+		if err := p.finish(ctx, t, out.repo, out.event, out.err); err != nil {
+			p.Log.Error("the end of a task could not be recorded", "task", t.id, "error", err)
+		}
 	}
 	return out
 }

@@ -43,10 +43,14 @@ func downloadLogs() spec {
 		run: func(v *invocation) error {
 			d.invocation = v
 			d.recurse = d.recurse || d.byNVR
-			if err := os.MkdirAll(d.dir, 0o755); err != nil {
+			place := d.dir
+			if !filepath.IsAbs(place) {
+				place = filepath.Join(v.Dir, place)
+			}
+			if err := os.MkdirAll(place, 0o755); err != nil {
 				return fmt.Errorf("download logs: %w", err)
 			}
-			root, err := os.OpenRoot(d.dir)
+			root, err := os.OpenRoot(place)
 			if err != nil {
 				return fmt.Errorf("download logs: %w", err)
 			}

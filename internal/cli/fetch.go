@@ -34,7 +34,7 @@ type fetcher struct {
 }
 
 func (v *invocation) newFetcher(total int, noProgress bool) (*fetcher, error) {
-	root, err := os.OpenRoot(".")
+	root, err := os.OpenRoot(v.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("download: %w", err)
 	}

@@ -34,6 +34,7 @@ type Env struct {
 	In         io.Reader
 	Out, Err   io.Writer
 	Getenv     func(string) string
+	Dir        string                                            // where downloads go: the current directory
 	Home       string                                            // where .koji is
 	SystemDir  string                                            // where koji.conf and koji.conf.d are: /etc
 	Now        func() time.Time                                  // the clock
@@ -49,7 +50,7 @@ func System(comps func(groups []map[string]any, expand bool) []byte) Env {
 		home = "/" // no home, no personal configuration
 	}
 	return Env{
-		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Home: home, SystemDir: "/etc",
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Dir: ".", Home: home, SystemDir: "/etc",
 		Now: time.Now, Zone: time.Local, Foreground: foreground(os.Stdin), Comps: comps,
 	}
 }

@@ -5,6 +5,7 @@ func DomainMethods(d Deps) []Method {
 	var all []Method
 	for _, table := range []func(Deps) []Method{
 		userMethods, policyMethods, channelMethods, hostMethods, taskMethods, hostTaskMethods, tagMethods, packageMethods, tagBuildMethods,
+		targetMethods, externalRepoMethods, tagGroupMethods, eventMethods, historyMethods,
 		buildMethods, hostBuildMethods, buildrootMethods, rpmMethods, rpmFileMethods, volumeMethods, repoMethods, repoRequestMethods, hostRepoMethods,
 		targetMethods, externalRepoMethods, tagGroupMethods, eventMethods, historyMethods,
 	} {

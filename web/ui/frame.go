@@ -72,8 +72,11 @@ func (f *frame) List(path string, pairs ...any) string {
 	return f.link(path, kv)
 }
 
-// Sub is List on path elements that are escaped first: {{$.Sub (path "task" 7 "log") "file" "build.log"}}.
-func (f *frame) Sub(path string, pairs ...any) string { return f.List(path, pairs...) }
+// Event is the place of an event in the list of events.
+func (f *frame) Event(v any) string {
+	n, _ := v.(int64)
+	return f.List("/events", "before", n+1) + "#e" + fmt.Sprint(n)
+}
 
 func (f *frame) link(path string, kv []string) string {
 	q := url.Values{}

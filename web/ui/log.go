@@ -14,6 +14,8 @@ import (
 
 	"moromi/internal/koji"
 	"moromi/internal/storage"
+	"moromi/projections/build"
+	"moromi/projections/query"
 )
 
 // What of a log is read and shown.
@@ -322,6 +324,11 @@ func taskLog(r *request) (*page, error) {
 	name := r.arg("file")
 	growing := r.at == nil && !koji.TaskState(t["state"].(int64)).Finished()
 	data, err := r.logData(dir, name, path, growing)
+	if p := (*problem)(nil); errors.As(err, &p) {
+		if to, berr := r.movedLog(t, name); berr != nil || to != "" {
+			return &page{Redirect: to}, berr
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -332,6 +339,36 @@ func taskLog(r *request) (*page, error) {
 		data["follow"] = (&frame{}).link(path+"/live", append(r.keep("end", "find"), "offset", strconv.FormatInt(v.End, 10), "line", strconv.FormatInt(v.Next, 10)))
 	}
 	return p, nil
+}
+
+// movedLog is where a log of a task is shown that was moved to the build that the task made: under the task's label or architecture. It is ""
+// if there is no such log.
+func (r *request) movedLog(t query.Row, name string) (string, error) {
+	root, err := r.root(t["id"].(int64))
+	if err != nil {
+		return "", err
+	}
+	found, _, err := r.rows(r.builds().Where("build.task_id = ? and build.state = ?", root, int64(koji.BuildComplete)).OrderBy("build.id desc"), 1)
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	b, err := build.Get(r, r.db, build.Spec{ID: found[0]["id"].(int64)}, r.event())
+	if err != nil {
+		return "", err
+	}
+	label, _ := t["label"].(string)
+	for _, arch := range []string{label, t["arch"].(string)} {
+		dir, err := buildPlace(b).Logs(arch)
+		if err != nil {
+			continue
+		}
+		f, _, err := r.openLog(dir, name)
+		if err == nil {
+			link := frame{At: r.at}
+			return link.link(join([]any{"build", b["build_id"], "log"}), append(r.keep("file", "volume", "end"), "file", arch+"/"+name)), f.Close()
+		}
+	}
+	return "", nil
 }
 
 func buildLog(r *request) (*page, error) {

@@ -97,13 +97,18 @@ func tagHistory(r *request) (*page, error) {
 	}
 	m := more{Rows: rows}
 	f, path := frame{At: r.at}, join([]any{"tag", t["name"], "history"})
+	whole := int64(0)
 	if left {
-		m.Next = f.link(path, []string{"before", strconv.FormatInt(wholeEvents(&m), 10)})
+		before := wholeEvents(&m)
+		m.Next = f.link(path, []string{"before", strconv.FormatInt(before, 10)})
+		if len(m.Rows) > 0 && m.Rows[0]["event"] == before {
+			whole = before
+		}
 	}
 	if r.arg("before") != "" {
 		m.Back = f.link(path, nil)
 	}
-	return &page{Title: "History of " + t["name"].(string), Template: "tag_history", Data: map[string]any{"tag": t, "list": m}}, nil
+	return &page{Title: "History of " + t["name"].(string), Template: "tag_history", Data: map[string]any{"tag": t, "list": m, "whole": whole}}, nil
 }
 
 // wholeEvents takes the last event off a page if others are there, since it may be shown in part, and tells before which event to go on.

@@ -1,12 +1,15 @@
 package ui
 
 import (
+	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"moromi/events"
 	"moromi/internal/fault"
 	"moromi/internal/koji"
+	"moromi/internal/storage"
 	"moromi/projections/query"
 	"moromi/projections/task"
 )
@@ -96,6 +99,8 @@ type failure struct {
 	Phase string   // of the spec file: %build; "" if not known
 	Lines []string // of a log that look like the cause
 	Logs  []string // names of the logs to look into, the first one being where Lines are from
+	// Guessed tells that the fault named no lines, and these were picked from the log's end.
+	Guessed bool
 }
 
 // failures gives the failed tasks of a tree that did not fail only because a child did.
@@ -140,7 +145,53 @@ func (r *request) failure(t *treeTask) (failure, error) {
 	}
 	out := readFault(text)
 	out.Task = t
+	if len(out.Lines) == 0 {
+		r.guess(&out)
+	}
 	return out, nil
+}
+
+// guessed is how many lines of a log are shown where the fault names none, as those of Koji's builders do.
+const guessed = 3
+
+// guess picks the last lines that stand out in the first log that has any, and puts that log first.
+func (r *request) guess(f *failure) {
+	dir, err := storage.TaskDir("", f.Task.Row["id"].(int64))
+	if err != nil {
+		return
+	}
+	for i, name := range f.Logs {
+		file, _, err := r.openLog(dir, name)
+		if err != nil {
+			continue
+		}
+		st, err := file.Stat()
+		if err == nil {
+			f.Lines = standing(file, st.Size())
+		}
+		_ = file.Close() // it was only read
+		if f.Guessed = len(f.Lines) > 0; f.Guessed {
+			f.Logs[0], f.Logs[i] = f.Logs[i], f.Logs[0]
+			return
+		}
+	}
+}
+
+// standing gives the last lines of a log that look like errors, each once, in their order.
+func standing(file io.ReaderAt, size int64) []string {
+	v, err := readLog(file, size, 0, "", false, nil)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for i := len(v.Lines) - 1; i >= 0 && len(out) < guessed; i-- {
+		text := strings.TrimSpace(v.Lines[i].Text)
+		if v.Lines[i].Class == "error" && text != "" && !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	slices.Reverse(out)
+	return out
 }
 
 // The parts of a fault as our builder and Koji's word it:
