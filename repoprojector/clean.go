@@ -41,7 +41,7 @@ func (p *Projector) recover(ctx context.Context) error {
 	return nil
 }
 
-// relink sets the links "latest" that a process which died between READY and the link has not set.
+// relink sets the links "latest" that do not lead to the tags' newest READY repository: a process died, or a state could not be recorded.
 func (p *Projector) relink(ctx context.Context) error {
 	rows, err := repomodel.Standings(ctx, p.DB)
 	if err != nil {

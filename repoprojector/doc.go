@@ -9,8 +9,8 @@
 // repositories (generate.go), one of a tag at a time. A tag that changes meanwhile is made again afterwards; a burst of changes is waited out
 // for a moment (quiet), so that it costs two repositories, not one a change.
 //
-// A repository is a row in the state INIT, then files, then the state READY, then the symlink "latest": whoever sees READY sees all files. One
-// that cannot be made becomes PROBLEM, and the last READY one stays. A process that dies leaves an INIT row and a directory; the next start
+// A repository is a row in the state INIT, then files, then the symlink "latest", then the state READY: whoever sees READY sees all files, durably
+// on disk. One that cannot be made becomes PROBLEM, and the last READY one stays. A process that dies leaves an INIT row and a directory; the next start
 // removes both and makes what is still wanted. Layout and life of repositories are Koji's (kojihub.kojihub.repo_init, util/kojira of 1.35).
 //
 // External repositories of a tag are not merged into its repository: builders are given them beside it.

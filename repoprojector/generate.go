@@ -35,9 +35,8 @@ func (p *Projector) generate(ctx context.Context, j job, task *int64) made {
 	}
 	out.repo, out.event, out.own = started.ID, started.Event, len(optMap(started.Custom)) == 0
 	tag, rpms, err := p.fill(ctx, started, j.tag, task)
-	latest := false
 	if err == nil {
-		latest, err = p.Service.RepoReady(ctx, commands.Actor{}, started.ID)
+		err = p.publish(ctx, tag, started.ID, j.at == 0 && out.own)
 	}
 	if err != nil {
 		out.err = fmt.Errorf("make repository %d: %w", started.ID, err)
@@ -46,13 +45,29 @@ func (p *Projector) generate(ctx context.Context, j job, task *int64) made {
 		}
 		return out
 	}
-	if latest {
-		if err := p.linkLatest(tag, started.ID); err != nil {
-			p.Log.Warn("the link to the latest repository was not set", "tag", tag, "repo", started.ID, "error", err)
-		}
-	}
 	p.Log.Info("repository made", "tag", tag, "repo", started.ID, "event", started.Event, "rpms", rpms, "took", p.Clock().Sub(began))
 	return out
+}
+
+// publish makes a written repository READY. As in Koji, who sees it READY finds it behind the link "latest", if it is the tag's newest: one of the
+// tag as it is now always is.
+func (p *Projector) publish(ctx context.Context, tag string, id int64, newest bool) error {
+	link := func() {
+		if err := p.linkLatest(tag, id); err != nil {
+			p.Log.Warn("the link to the latest repository was not set", "tag", tag, "repo", id, "error", err)
+		}
+	}
+	if newest {
+		link()
+	}
+	latest, err := p.Service.RepoReady(ctx, commands.Actor{}, id)
+	switch {
+	case err != nil && newest:
+		return errors.Join(err, p.relink(ctx))
+	case err == nil && latest && !newest:
+		link()
+	}
+	return err
 }
 
 // fill reads the content of the tag and writes the files.

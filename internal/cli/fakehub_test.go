@@ -202,7 +202,9 @@ func (h *fakeHub) env(t *testing.T, out, errs *bytes.Buffer) Env {
 	return Env{
 		In: strings.NewReader(""), Out: out, Err: errs, Getenv: func(k string) string { return vars[k] }, Dir: t.TempDir(), Home: home, SystemDir: home + "/etc",
 		Now: time.Now, Zone: time.UTC,
-		Comps: func(groups []map[string]any, expand bool) []byte { return fmt.Appendf(nil, "%d groups, expand %v\n", len(groups), expand) },
+		Comps: func(groups []map[string]any, expand bool) []byte {
+			return fmt.Appendf(nil, "%d groups, expand %v\n", len(groups), expand)
+		},
 	}
 }
 

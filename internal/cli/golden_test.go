@@ -31,8 +31,9 @@ func TestGolden(t *testing.T) {
 		seen[name] = true
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newFakeHub(t).run(t, strings.Fields(line)...)
-			got := fmt.Sprintf("$ moromi %s\n%s-- standard error --\n%s-- exit status %d --\n", line, r.out, r.err, r.status)
+			h := newFakeHub(t)
+			r := h.run(t, strings.Fields(line)...)
+			got := fmt.Sprintf("$ moromi %s\n%s-- standard error --\n%s-- exit status %d --\n-- calls --\n%s\n", line, r.out, r.err, r.status, strings.Join(h.calls, "\n"))
 			golden := filepath.Join("testdata", "golden", name+".txt")
 			if update {
 				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {

@@ -181,8 +181,14 @@ MOROMI_PASSWORD_FILE, or from a profile: a section of /etc/koji.conf, /etc/koji.
   moromi build f42 git+https://git.example.com/foo#1a2b3c
   moromi list-tagged --latest --inherit f42
   moromi list-history --tag f42 --after 2026-01-01`,
-		SilenceErrors: true, SilenceUsage: true, TraverseChildren: true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+		SilenceErrors: true, SilenceUsage: true, TraverseChildren: true, SuggestionsMinimumDistance: 2,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return unknownCommand(cmd, args[0])
+		},
 	}
 	root.AddGroup(
 		&cobra.Group{ID: groupBuild, Title: "Building:"}, &cobra.Group{ID: groupTag, Title: "Tags, packages and builds in them:"},
@@ -201,6 +207,13 @@ MOROMI_PASSWORD_FILE, or from a profile: a section of /etc/koji.conf, /etc/koji.
 		}
 	}
 	return root
+}
+
+func unknownCommand(cmd *cobra.Command, name string) error {
+	if similar := cmd.SuggestionsFor(name); len(similar) > 0 {
+		return usagef("unknown command %q; did you mean %s?", name, strings.Join(similar, ", "))
+	}
+	return usagef("unknown command %q", name)
 }
 
 // command makes a verb's cobra command. Global options may also stand after the verb, unless it has one of that name.

@@ -109,7 +109,7 @@ func (d Deps) deleteExternalRepo(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) getExternalRepo(c *Call, a Args) (any, error) {
-	event, err := a.IntOrNil("event")
+	event, err := a.Reject(fault.Generic).IntOrNil("event")
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (d Deps) getExternalRepo(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) listExternalRepos(c *Call, a Args) (any, error) {
-	event, err := a.IntOrNil("event")
+	event, err := a.Reject(fault.Generic).IntOrNil("event")
 	if err != nil {
 		return nil, err
 	}
@@ -210,7 +210,7 @@ func (d Deps) removeExternalRepoFromTag(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) getTagExternalRepos(c *Call, a Args) (any, error) {
-	event, err := a.IntOrNil("event")
+	event, err := a.Reject(fault.Generic).IntOrNil("event")
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +235,7 @@ func (d Deps) getTagExternalRepos(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) getExternalRepoList(c *Call, a Args) (any, error) {
-	event, err := a.IntOrNil("event")
+	event, err := a.Reject(fault.Generic).IntOrNil("event")
 	if err != nil {
 		return nil, err
 	}

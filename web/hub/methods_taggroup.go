@@ -42,7 +42,7 @@ func tagGroupMethods(d Deps) []Method {
 }
 
 func (d Deps) getTagGroups(c *Call, a Args) (any, error) {
-	event, err := a.IntOrNil("event")
+	event, err := a.Reject(fault.Generic).IntOrNil("event")
 	if err != nil {
 		return nil, err
 	}

@@ -144,7 +144,7 @@ func (d Deps) deleteBuildTarget(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) getBuildTarget(c *Call, a Args) (any, error) {
-	event, err := a.IntOrNil("event")
+	event, err := a.Reject(fault.Generic).IntOrNil("event")
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +160,7 @@ func (d Deps) getBuildTarget(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) getBuildTargets(c *Call, a Args) (any, error) {
-	event, err := a.IntOrNil("event")
+	event, err := a.Reject(fault.Generic).IntOrNil("event")
 	if err != nil {
 		return nil, err
 	}

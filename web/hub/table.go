@@ -7,7 +7,6 @@ func DomainMethods(d Deps) []Method {
 		userMethods, policyMethods, channelMethods, hostMethods, taskMethods, hostTaskMethods, tagMethods, packageMethods, tagBuildMethods,
 		targetMethods, externalRepoMethods, tagGroupMethods, eventMethods, historyMethods,
 		buildMethods, hostBuildMethods, buildrootMethods, rpmMethods, rpmFileMethods, volumeMethods, repoMethods, repoRequestMethods, hostRepoMethods,
-		targetMethods, externalRepoMethods, tagGroupMethods, eventMethods, historyMethods,
 	} {
 		all = append(all, table(d)...)
 	}
