@@ -140,7 +140,8 @@ func (e *Engine) follow(ctx context.Context) error {
 		return fmt.Errorf("connect: %w", err)
 	}
 	defer conn.Release()
-	defer conn.Exec(context.WithoutCancel(ctx), `select pg_advisory_unlock_all()`) //nolint:errcheck // a dead connection has no locks
+	// the connection holds a lock and has settings of its own: it does not go back to others
+	defer conn.Conn().Close(context.WithoutCancel(ctx)) //nolint:errcheck // it may be dead already
 	ident := pgx.Identifier{e.schema}.Sanitize()
 	// the rows can always be made again from the ledger, and checkpoint and rows are lost or kept together
 	if _, err := conn.Exec(ctx, `set synchronous_commit = off; set search_path = `+ident+`, public`); err != nil {

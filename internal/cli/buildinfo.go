@@ -132,18 +132,17 @@ func (v *invocation) showBuild(b row, changelog bool) error {
 }
 
 func (v *invocation) showBuildTypes(b row) error {
-	maven, err := v.one("getMavenBuild", b["id"])
+	answer, err := v.optional("getMavenBuild", b["id"])
 	if err != nil {
 		return err
 	}
-	if maven != nil {
+	if maven := hubclient.Struct(answer); maven != nil {
 		v.printf("Maven groupId: %s\nMaven artifactId: %s\nMaven version: %s\n", str(maven, "group_id"), str(maven, "artifact_id"), str(maven, "version"))
 	}
-	win, err := v.one("getWinBuild", b["id"])
-	if err != nil {
+	if answer, err = v.optional("getWinBuild", b["id"]); err != nil {
 		return err
 	}
-	if win != nil {
+	if win := hubclient.Struct(answer); win != nil {
 		v.printf("Windows build platform: %s\n", str(win, "platform"))
 	}
 	return nil

@@ -60,7 +60,7 @@ func (p *program) complete(cmd *cobra.Command, kind, word string) ([]string, cob
 	if kind == "file" {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
-	if kind == "" || p.configure(nil) != nil {
+	if kind == "" || p.configure() != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)

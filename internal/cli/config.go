@@ -65,7 +65,7 @@ type config struct {
 }
 
 // configure reads the configuration, once.
-func (p *program) configure(*pflag.FlagSet) error {
+func (p *program) configure() error {
 	if p.cfg != nil {
 		return nil
 	}

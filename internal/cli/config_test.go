@@ -89,7 +89,7 @@ func TestConfigure(t *testing.T) {
 			if p.global.configFile != "" {
 				p.global.configFile = filepath.Join(dir, p.global.configFile)
 			}
-			err := p.configure(nil)
+			err := p.configure()
 			if tt.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.err) {
 					t.Errorf("error %v, want %q", err, tt.err)

@@ -168,6 +168,15 @@ func (v *invocation) number(method string, args ...any) (int64, error) {
 	return hubclient.Int(r), err
 }
 
+// optional calls a method that a hub may lack, because what it is about is not built in there; then the answer is nil.
+func (v *invocation) optional(method string, args ...any) (any, error) {
+	answer, err := v.call(method, args...)
+	if f := fault.Of(err); f != nil && f.Code == fault.Generic && strings.HasPrefix(f.Message, "Invalid method") {
+		return nil, nil
+	}
+	return answer, err
+}
+
 func method(name string, args ...any) hubclient.Call { return hubclient.Call{Method: name, Args: args} }
 
 // multi makes several calls in one request and gives their answers; the first that fails is the error.

@@ -36,21 +36,21 @@ func buildLabel(b row) string {
 }
 
 // at is a moment of the hub, seconds since 1970.
-func (p *program) at(ts any) time.Time {
+func at(ts any, zone *time.Location) time.Time {
 	s := hubclient.Float(ts)
 	whole := math.Floor(s)
-	return time.Unix(int64(whole), int64((s-whole)*1e6)*1000).In(p.Zone)
+	return time.Unix(int64(whole), int64((s-whole)*1e6)*1000).In(zone)
 }
 
 // asctime is a moment as C's asctime shows it.
-func (p *program) asctime(ts any) string { return p.at(ts).Format(time.ANSIC) }
+func (p *program) asctime(ts any) string { return at(ts, p.Zone).Format(time.ANSIC) }
 
 // longTime is a moment with weekday and zone, empty for none.
 func (p *program) longTime(ts any) string {
 	if ts == nil {
 		return ""
 	}
-	return p.at(ts).Format("Mon, 02 Jan 2006 15:04:05 MST")
+	return at(ts, p.Zone).Format("Mon, 02 Jan 2006 15:04:05 MST")
 }
 
 // size shows a number of bytes.

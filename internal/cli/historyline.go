@@ -75,8 +75,7 @@ func (e *historyEntry) line(zone *time.Location, withEvent bool) string {
 		sentence, ts, who = s.created, e.row["create_ts"], e.row["creator_name"]
 		active = hubclient.Bool(e.row["active"])
 	}
-	p := program{Env: Env{Zone: zone}}
-	parts := []string{p.asctime(ts)}
+	parts := []string{at(ts, zone).Format(time.ANSIC)}
 	if withEvent {
 		parts = append(parts, fmt.Sprintf("(eid %d)", e.event))
 	}

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
+	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -114,7 +116,15 @@ func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", " 
 // explain makes an error one line that says what to do, where that is known.
 func explain(err error, debug bool) string {
 	f := fault.Of(err)
-	if f == nil {
+	var status *hubclient.StatusError
+	var network *net.OpError
+	switch {
+	case f != nil:
+	case errors.As(err, &status) && (status.Status == http.StatusNotFound || status.Status == http.StatusMethodNotAllowed) && strings.HasPrefix(err.Error(), "call "):
+		return fmt.Sprintf("%s is not a hub (HTTP status %d); check --server, which ends in /kojihub as a rule", status.URL, status.Status)
+	case errors.As(err, &network):
+		return oneLine(err) + " (is the address right, and the hub running? check --server)"
+	default:
 		return oneLine(err)
 	}
 	text := strings.ReplaceAll(strings.TrimSpace(f.Message), "\n", " ")
@@ -243,7 +253,7 @@ func (p *program) command(s spec, global *pflag.FlagSet) *cobra.Command {
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		v := &invocation{program: p, ctx: cmd.Context(), flags: cmd.Flags(), args: args, json: asJSON}
-		if err := p.configure(global); err != nil {
+		if err := p.configure(); err != nil {
 			return err
 		}
 		p.started = true

@@ -91,7 +91,7 @@ func (v *invocation) showTag(tag, event row, perms []row) error {
 		}
 		v.printf("Required permission: %s\n", pyRepr(perm))
 	}
-	maven, err := v.call("mavenEnabled")
+	maven, err := v.optional("mavenEnabled")
 	if err != nil {
 		return err
 	}

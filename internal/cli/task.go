@@ -201,6 +201,19 @@ func (v *invocation) requestLines(info row) []string {
 		add("Build Tag: %s", v.tagName(p["root"]))
 		add("Build Arch: %s", pyStr(p["arch"]))
 		add("SRPM Kept: %s", pyStr(p["keep_srpm"]))
+	case "rebuildSRPM":
+		add("SRPM: %s/work/%s", v.cfg.topDir, pyStr(p["srpm"]))
+		add("Build Tag: %s", v.tagName(p["build_tag"]))
+	case "tagBuild":
+		add("Destination Tag: %s", v.tagName(p["tag_id"]))
+		add("Build: %s", v.buildName(p["build_id"]))
+		return lines
+	case "buildNotification":
+		add("Recipients: %s", strings.Join(hubclient.Strings(p["recipients"]), ", "))
+		add("Build: %s", buildLabel(hubclient.Struct(p["build"])))
+		add("Build Target: %s", p.name("target"))
+		add("Web URL: %s", pyStr(p["weburl"]))
+		return lines
 	case "newRepo":
 		add("Tag: %s", v.tagName(p["tag"]))
 		return lines
@@ -240,6 +253,15 @@ func (v *invocation) tagName(ref any) string {
 		return pyStr(ref) + " (deleted)"
 	}
 	return str(tag, "name")
+}
+
+// buildName is a build's name, whichever way a request names it.
+func (v *invocation) buildName(ref any) string {
+	b, err := v.one("getBuild", ref)
+	if err != nil || b == nil {
+		return pyStr(ref) + " (deleted)"
+	}
+	return buildLabel(b)
 }
 
 // findTasks asks for tasks, with more named arguments for listTasks. They are the unfinished ones unless opts says otherwise.

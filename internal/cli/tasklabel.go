@@ -22,6 +22,8 @@ func paramNames(method string) string {
 		return "url target opts?"
 	case "buildSRPMFromSCM", "buildMaven":
 		return "url build_tag opts?"
+	case "rebuildSRPM":
+		return "srpm build_tag opts?"
 	case "buildArch":
 		return "pkg root arch keep_srpm opts?"
 	case "wrapperRPM":
@@ -32,6 +34,8 @@ func paramNames(method string) string {
 		return "name task_info opts"
 	case "buildNotification":
 		return "recipients build target weburl"
+	case "tagBuild":
+		return "tag_id build_id force? fromtag? ignore_success?"
 	case "newRepo":
 		return "tag event? src? debuginfo? separate_src? opts?"
 	case "distRepo":

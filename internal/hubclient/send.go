@@ -139,6 +139,9 @@ func statusError(resp *http.Response, address string) error {
 		e.Text = loc
 		return e
 	}
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
+		return e // a page for a browser
+	}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // what can be read is shown; the status says the rest
 	e.Text = strings.TrimSpace(string(body))
 	return e
