@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"moromi/aggregates/name"
 	"moromi/aggregates/tag"
 	"moromi/events"
 	"moromi/internal/fault"
@@ -38,9 +39,13 @@ type ListPackage struct {
 	Unchecked bool
 }
 
-// EnsurePackage gives the id of a package, making it known if there is none of that name.
+// EnsurePackage gives the id of a package, making it known if there is none of that name. Koji takes any text for one here; builds want more
+// of a name.
 func (s *Service) EnsurePackage(ctx context.Context, a Actor, packageName string) (int64, error) {
-	id, err := s.ensurePackage(ctx, a, packageName)
+	if err := koji.VerifyPackageName(packageName); err != nil {
+		return 0, err
+	}
+	id, err := s.claim(ctx, a, name.Package, packageName)
 	if err != nil {
 		return 0, err
 	}
@@ -59,7 +64,7 @@ func (s *Service) ListPackage(ctx context.Context, a Actor, in ListPackage) erro
 	if err := s.assertPackagePolicy(ctx, a, in.Tag, in.Package, action, in.Force, in.Unchecked); err != nil {
 		return err
 	}
-	pkg, pkgName, err := s.packageToList(ctx, a, in.Package)
+	pkg, pkgName, err := s.packageToList(ctx, in.Package)
 	if err != nil {
 		return err
 	}
@@ -71,14 +76,17 @@ func (s *Service) ListPackage(ctx context.Context, a Actor, in ListPackage) erro
 		in.ExtraArches = &arches
 	}
 	tagID := in.Tag["id"].(int64)
-	before, err := tagmodel.Package(ctx, s.DB, tagID, pkg, nil)
-	if err != nil {
-		return err
+	var before query.Row
+	if pkg != 0 {
+		if before, err = tagmodel.Package(ctx, s.DB, tagID, pkg, nil); err != nil {
+			return err
+		}
 	}
 	return s.list(ctx, a, in, tagID, pkg, pkgName, before)
 }
 
-// list decides what is to be written, given the entry that counted before (nil: none).
+// list decides what is to be written, given the entry that counted before (nil: none). A package that is new (id 0) becomes known when
+// nothing is left that could refuse it.
 func (s *Service) list(ctx context.Context, a Actor, in ListPackage, tagID, pkg int64, pkgName string, before query.Row) error {
 	l := tag.Listing{Listed: true, ExtraArches: in.ExtraArches}
 	if in.Block != nil {
@@ -116,6 +124,12 @@ func (s *Service) list(ctx context.Context, a Actor, in ListPackage, tagID, pkg 
 		in.Owner = &a.UserID
 	}
 	l.Owner = *in.Owner
+	if pkg == 0 {
+		var err error
+		if pkg, err = s.EnsurePackage(ctx, a, pkgName); err != nil {
+			return err
+		}
+	}
 	_, err := s.decideTag(ctx, a, "list package", tagID, func(t *tag.Tag) ([]events.Event, error) {
 		switch {
 		case changed:
@@ -140,15 +154,18 @@ func (s *Service) assertPackagePolicy(ctx context.Context, a Actor, t query.Row,
 	return s.AssertPolicy(ctx, a, "package_list", map[string]any{"tag": t["id"], "action": action, "package": pkg, "force": force}, force)
 }
 
-// packageToList gives the package, making it known if it is named and new.
-func (s *Service) packageToList(ctx context.Context, a Actor, ref any) (int64, string, error) {
+// packageToList gives the package; id 0 if it is named and new.
+func (s *Service) packageToList(ctx context.Context, ref any) (int64, string, error) {
 	id, n, err := reference(ref)
 	if err != nil {
 		return 0, "", fault.New(fault.Generic, "No such package: %v", ref)
 	}
 	if n != "" {
-		id, err := s.EnsurePackage(ctx, a, n)
-		return id, n, err
+		p, err := tagmodel.PackageByName(ctx, s.DB, n)
+		if err != nil || p == nil {
+			return 0, n, err
+		}
+		return p["id"].(int64), n, nil
 	}
 	p, err := tagmodel.PackageByID(ctx, s.DB, id)
 	if err != nil || p == nil {

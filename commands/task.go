@@ -108,6 +108,10 @@ func (s *Service) prepareTask(ctx context.Context, a Actor, in MakeTask) (*event
 	if in.Priority != nil {
 		ev.Priority = *in.Priority
 	}
+	var err error
+	if ev.Arch, err = koji.ParseArches(ev.Arch); err != nil {
+		return nil, err
+	}
 	if err := s.placeTask(ctx, ev, in, parentChannel); err != nil {
 		return nil, err
 	}

@@ -141,7 +141,7 @@ func (t *Tag) Configure(s events.TagSettings) ([]events.Event, error) {
 func sameText(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }
 func sameID(a, b *int64) bool    { return a == b || a != nil && b != nil && *a == *b }
 
-// SetExtra sets (value nil: blocks) and removes extra settings; what is so already is left alone.
+// SetExtra sets (value nil: blocks) and removes extra settings. What is set so already is left alone; what is not set cannot be removed.
 func (t *Tag) SetExtra(set map[string]json.RawMessage, remove []string) ([]events.Event, error) {
 	if !t.exists {
 		return nil, t.missing()
@@ -153,9 +153,10 @@ func (t *Tag) SetExtra(set map[string]json.RawMessage, remove []string) ([]event
 		}
 	}
 	for _, k := range remove {
-		if _, there := t.extra[k]; there {
-			evs = append(evs, events.TagExtraRemoved{ID: t.ID, Key: k})
+		if _, there := t.extra[k]; !there {
+			return nil, fault.New(fault.Generic, "the tag has no extra setting %s", k)
 		}
+		evs = append(evs, events.TagExtraRemoved{ID: t.ID, Key: k})
 	}
 	return evs, nil
 }

@@ -147,7 +147,7 @@ func (t *Task) Free(reason string) ([]events.Event, error) {
 	case t.State.Finished():
 		return nil, fault.New(fault.Generic, "Cannot free task %d, state is %s", t.ID, t.State)
 	case t.State == koji.TaskFree:
-		return nil, nil
+		return nil, fault.New(fault.Generic, "Task %d is free already", t.ID)
 	}
 	return []events.Event{events.TaskFreed{ID: t.ID, Reason: reason}}, nil
 }

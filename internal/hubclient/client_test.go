@@ -167,6 +167,36 @@ func offline(_ *testing.T, w http.ResponseWriter) {
 	_ = xmlrpc.EncodeFault(w, int(fault.ServerOffline), "server is offline")
 }
 
+func TestLoginCertificate(t *testing.T) {
+	t.Parallel()
+	h := newTLSHub(t)
+	path := ""
+	h.before = func(_ http.ResponseWriter, r *http.Request, method string) bool {
+		if method == "sslLogin" {
+			path = r.URL.Path
+		}
+		return false
+	}
+	c := h.client(hubclient.Options{HTTP: h.Client()})
+	if err := c.LoginCertificate(t.Context(), "bob"); err != nil {
+		t.Fatal(err)
+	}
+	if path != "/kojihub/ssllogin" || h.calls[0].kwargs["proxyuser"] != "bob" || !c.LoggedIn() {
+		t.Errorf("logged in at %s with %+v", path, h.calls[0])
+	}
+	if _, err := c.Call(t.Context(), "echo"); err != nil {
+		t.Error(err)
+	}
+	stranger := h.client(hubclient.Options{AnonymousRetry: true}) // does not trust the hub: no use in trying again
+	if err := stranger.LoginCertificate(t.Context(), ""); err == nil {
+		t.Error("an unknown certificate was trusted")
+	}
+	plain := newFakeHub(t).client(hubclient.Options{})
+	if err := plain.LoginCertificate(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "https") {
+		t.Errorf("without TLS: %v", err)
+	}
+}
+
 func TestRetryEndsWithContext(t *testing.T) {
 	t.Parallel()
 	h := newFakeHub(t)

@@ -50,6 +50,15 @@ func newFakeHub(t *testing.T) *fakeHub {
 	return h
 }
 
+// newTLSHub is a fake hub with TLS.
+func newTLSHub(t *testing.T) *fakeHub {
+	t.Helper()
+	h := &fakeHub{sessions: map[int64]*fakeSession{}, files: map[string][]byte{}}
+	h.Server = httptest.NewTLSServer(http.HandlerFunc(h.serve))
+	t.Cleanup(h.Close)
+	return h
+}
+
 func (h *fakeHub) client(o hubclient.Options) *hubclient.Client {
 	if o.RetryInterval == 0 {
 		o.RetryInterval = time.Millisecond

@@ -19,7 +19,7 @@ type session struct {
 
 // Login opens a session with a user's name and password. It is renewed by itself when it expires.
 func (c *Client) Login(ctx context.Context, user, password string) error {
-	return c.open(ctx, func(ctx context.Context, c *Client, renew xmlrpc.Kwargs) (*request, error) {
+	return c.open(ctx, func(c *Client, renew xmlrpc.Kwargs) (*request, error) {
 		kw := xmlrpc.Kwargs{"opts": nil}
 		for k, v := range renew {
 			kw[k] = v
@@ -31,7 +31,7 @@ func (c *Client) Login(ctx context.Context, user, password string) error {
 // LoginCertificate opens a session with the TLS client certificate of Options.HTTP. proxyUser, if not empty, is the user
 // to act as, which the hub allows to few.
 func (c *Client) LoginCertificate(ctx context.Context, proxyUser string) error {
-	return c.open(ctx, func(ctx context.Context, c *Client, renew xmlrpc.Kwargs) (*request, error) {
+	return c.open(ctx, func(c *Client, renew xmlrpc.Kwargs) (*request, error) {
 		kw := xmlrpc.Kwargs{"proxyuser": nil}
 		if proxyUser != "" {
 			kw["proxyuser"] = proxyUser
@@ -53,13 +53,13 @@ func (c *Client) LoginCertificate(ctx context.Context, proxyUser string) error {
 }
 
 // open logs in with a request that prepare makes, and keeps it for renewals.
-func (c *Client) open(ctx context.Context, prepare func(context.Context, *Client, xmlrpc.Kwargs) (*request, error)) error {
+func (c *Client) open(ctx context.Context, prepare func(*Client, xmlrpc.Kwargs) (*request, error)) error {
 	if err := c.lock(ctx); err != nil {
 		return fmt.Errorf("log in: %w", err)
 	}
 	defer c.unlock()
 	login := func(ctx context.Context, c *Client, kw xmlrpc.Kwargs) error {
-		req, err := prepare(ctx, c, kw)
+		req, err := prepare(c, kw)
 		if err != nil {
 			return err
 		}

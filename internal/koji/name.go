@@ -2,6 +2,7 @@ package koji
 
 import (
 	"regexp"
+	"unicode"
 
 	"moromi/internal/fault"
 )
@@ -22,6 +23,19 @@ func VerifyName(name string) error {
 	}
 	if !nameForm.MatchString(name) {
 		return fault.New(fault.Generic, "Name %q may only have letters, digits and / _ . + -", name)
+	}
+	return nil
+}
+
+// VerifyPackageName checks the name of a package on a tag's list. Koji takes any; names that cannot be shown or kept are refused all the same.
+func VerifyPackageName(name string) error {
+	if n := len([]rune(name)); n == 0 || n > MaxNameLength {
+		return fault.New(fault.Generic, "a package's name must have between 1 and %d characters, not %d", MaxNameLength, n)
+	}
+	for _, r := range name {
+		if !unicode.IsPrint(r) {
+			return fault.New(fault.Generic, "a package's name must be printable text: %.40q", name)
+		}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -161,15 +162,40 @@ var rpmColumns = []query.Col{{Name: "name", Expr: "r.name"}, {Name: "version", E
 	{Name: "size", Expr: "r.size"}, {Name: "buildtime", Expr: "r.buildtime"}, {Name: "buildroot_id", Expr: "r.buildroot_id"}, {Name: "build_id", Expr: "r.build_id"},
 	{Name: "metadata_only", Expr: "r.metadata_only"}}
 
-// RPMs gives the rpms of a tag's builds, and the builds, in listTaggedRPMS' shape: rpms in the order of their builds.
+// rpmOrder is the order in which listTaggedRPMS takes the builds: tag by tag and, unlike the list of the builds, the ones tagged first first. A
+// build that several tags have counts for the last of them.
+func rpmOrder(builds []query.Row) []int64 {
+	of, place, byTag := map[int64]int64{}, map[int64]int{}, [][]int64{}
+	for _, b := range builds {
+		of[b["build_id"].(int64)] = b["tag_id"].(int64)
+	}
+	seen := map[int64]bool{}
+	for _, b := range builds {
+		id, tag := b["build_id"].(int64), b["tag_id"].(int64)
+		i, there := place[tag]
+		if !there {
+			i = len(byTag)
+			place[tag], byTag = i, append(byTag, nil)
+		}
+		if of[id] == tag && !seen[id] {
+			seen[id] = true
+			byTag[i] = append(byTag[i], id)
+		}
+	}
+	ids := make([]int64, 0, len(of))
+	for _, list := range byTag {
+		slices.Reverse(list)
+		ids = append(ids, list...)
+	}
+	return ids
+}
+
+// RPMs gives the rpms of a tag's builds, each once, and the builds, in listTaggedRPMS' shape.
 func RPMs(ctx context.Context, db query.DB, tag int64, f RPMFilter, event *int64) (rpms, builds []query.Row, err error) {
 	if builds, err = Builds(ctx, db, tag, f.BuildFilter, event); err != nil {
 		return nil, nil, err
 	}
-	ids := make([]int64, len(builds))
-	for i, b := range builds {
-		ids[i] = b["build_id"].(int64)
-	}
+	ids := rpmOrder(builds)
 	q := query.New(rpmColumns, "unnest(?::bigint[]) with ordinality b(id, n)", ids).Join("join rpminfo r on r.build_id = b.id").OrderBy("b.n, r.id")
 	if !f.NoExtra {
 		q.Col("extra", "r.extra")

@@ -165,9 +165,9 @@ func List(ctx context.Context, db query.DB, f ListFilter, event *int64, o query.
 	return q.Run(ctx, db, o)
 }
 
-// ID gives the id of a tag that exists or once existed, 0 if there was never one of that name.
-func ID(ctx context.Context, db query.DB, name string) (int64, error) {
-	row, err := query.New(columns[:1], "tag").Where("tag.name = ?", name).One(ctx, db)
+// Ever gives the id of a tag that exists or once existed, 0 if there was never one.
+func Ever(ctx context.Context, db query.DB, s Spec) (int64, error) {
+	row, err := s.where(query.New(columns[:1], "tag")).One(ctx, db)
 	if err != nil || row == nil {
 		return 0, err
 	}

@@ -45,26 +45,20 @@ func ptr(p *int64) any {
 
 // InheritanceOptions change what FullInheritance follows.
 type InheritanceOptions struct {
-	Reverse bool            // towards the tags that inherit from this one
-	Stops   map[int64]bool  // tags that are not followed further
-	Jumps   map[int64]int64 // tags that stand in for others
+	Reverse bool // towards the tags that inherit from this one
 }
 
 // edges reads every link that can be reached from a tag, in one indexed query. Keys are the tags that the links lead from.
 func edges(ctx context.Context, db query.DB, tag int64, event *int64, o InheritanceOptions) (map[int64][]Link, error) {
-	start := []int64{tag}
-	for _, to := range o.Jumps {
-		start = append(start, to)
-	}
 	from, to := "tag_id", "parent_id"
 	if o.Reverse {
 		from, to = to, from
 	}
 	at := `case when $2::bigint is null then i.active else i.create_event <= $2 and (i.revoke_event is null or i.revoke_event > $2) end`
 	rows, err := db.Query(ctx, `with recursive seen(id) as (
-			select unnest($1::bigint[]) union select i.`+to+` from tag_inheritance i join seen on seen.id = i.`+from+` where `+at+`)
+			select $1::bigint union select i.`+to+` from tag_inheritance i join seen on seen.id = i.`+from+` where `+at+`)
 		select i.`+from+`, i.`+to+`, tag.name, i.priority, i.maxdepth, i.intransitive, i.noconfig, i.pkg_filter
-		from tag_inheritance i join seen on seen.id = i.`+from+` join tag on tag.id = i.`+to+` where `+at+` order by i.priority, i.`+to, start, event)
+		from tag_inheritance i join seen on seen.id = i.`+from+` join tag on tag.id = i.`+to+` where `+at+` order by i.priority, i.`+to, tag, event)
 	if err != nil {
 		return nil, fmt.Errorf("inheritance of tag %d: %w", tag, err)
 	}
@@ -125,9 +119,6 @@ func (w *walk) follow(tag int64, above map[int64]bool, depth int64, maxDepth *in
 	}
 	top[tag] = true
 	for _, l := range w.edges[tag] {
-		if jump, ok := w.o.Jumps[l.ID]; ok {
-			l.ID = jump
-		}
 		if top[l.ID] || l.Intransitive && len(top) > 1 && !w.o.Reverse {
 			continue // a loop, or a link that holds for its own tag only
 		}
@@ -150,7 +141,7 @@ func (w *walk) follow(tag int64, above map[int64]bool, depth int64, maxDepth *in
 		}
 		w.seen[l.ID] = append(w.seen[l.ID], step{l.NextDepth, l.NoConfig, len(l.Filters) > 0})
 		w.order = append(w.order, l)
-		if l.Intransitive && w.o.Reverse || w.o.Stops[l.ID] {
+		if l.Intransitive && w.o.Reverse {
 			continue
 		}
 		w.follow(l.ID, top, depth, l.NextDepth, noConfig, l.Filters)

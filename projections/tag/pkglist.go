@@ -84,7 +84,6 @@ func listed(ctx context.Context, db query.DB, f PackageFilter, chain []Link, eve
 	return q.All(ctx, db)
 }
 
-
 // passes tells whether a package's name passes all filters of the way it is inherited on. They match at the beginning of the name, as
 // Python's re.match does.
 func passes(name string, filters []*regexp.Regexp) bool {
@@ -134,9 +133,9 @@ func packages() *query.Query {
 
 // Packages gives all packages in listPackagesSimple's shape; prefix "" does not filter.
 func Packages(ctx context.Context, db query.DB, prefix string, o query.Opts) (any, error) {
-	q := query.New([]query.Col{{Name: "package_id", Expr: "package.id"}, {Name: "package_name", Expr: "package.name"}}, "package").OrderBy("package.name")
+	q := query.New([]query.Col{{Name: "package_id", Expr: "package.id"}, {Name: "package_name", Expr: "package.name"}}, "package").OrderBy("package.id")
 	if prefix != "" {
-		q.Where("starts_with(package.name, ?)", prefix)
+		q.Where("starts_with(lower(package.name), lower(?))", prefix)
 	}
 	return q.Run(ctx, db, o)
 }

@@ -36,9 +36,10 @@ func (p *Projection) Apply(b *projections.Batch, c *events.Commit, e events.Even
 		p.tasks.Update(b, c, e.ID, `update task set state = $3, host_id = null, since = $2 where id = $1`, koji.TaskFree)
 		endRun(b, e.ID)
 	case events.TaskRefused:
-		b.Exec(`insert into scheduler_task_refusals (id, task_id, host_id, by_host, soft, msg, time) values ($1, $2, $3, $4, $5, $6, $7)
+		b.Exec(`insert into scheduler_task_refusals (id, task_id, host_id, by_host, soft, msg, time)
+			values ((select coalesce(max(id), 0) + 1 from scheduler_task_refusals), $1, $2, $3, $4, $5, $6)
 			on conflict (task_id, host_id) do update set by_host = excluded.by_host, soft = excluded.soft, msg = excluded.msg, time = excluded.time`,
-			int64(c.Position), e.ID, e.HostID, e.ByHost, e.Soft, e.Message, c.At)
+			e.ID, e.HostID, e.ByHost, e.Soft, e.Message, c.At)
 	case events.TaskClosed:
 		p.finished(b, c, e.ID, koji.TaskClosed)
 		b.Exec(`update task_document set result = $2 where id = $1`, e.ID, e.Result)
@@ -81,7 +82,8 @@ func (p *Projection) finished(b *projections.Batch, c *events.Commit, id int64, 
 }
 
 func startRun(b *projections.Batch, c *events.Commit, id, host int64) {
-	b.Exec(`insert into scheduler_task_runs (id, task_id, host_id, active, create_time) values ($1, $2, $3, true, $4)`, int64(c.Position), id, host, c.At)
+	b.Exec(`insert into scheduler_task_runs (id, task_id, host_id, active, create_time)
+		values ((select coalesce(max(id), 0) + 1 from scheduler_task_runs), $1, $2, true, $3)`, id, host, c.At)
 }
 
 func endRun(b *projections.Batch, id int64) {

@@ -33,6 +33,15 @@ revision() { git -C "$demo/distgit/rpms/$1.git" rev-parse "${2:-main}"; }
 # source_of PACKAGE [BRANCH] prints the address that a package is built from.
 source_of() { echo "git+$distgit/rpms/$1.git#$(revision "$@")"; }
 
+# launch NAME COMMAND… starts a process that outlives the demo, with a log and a pid file of that name. It must not keep
+# the demo's own output open, for which whoever reads that would wait.
+launch() {
+	local name=$1
+	shift
+	setsid "$@" </dev/null >"$demo/log/$name.log" 2>&1 3>&- 4>&- &
+	echo $! >"$demo/$name.pid"
+}
+
 # free_port FROM prints the first port from FROM on that nobody listens on.
 free_port() {
 	local port
@@ -45,12 +54,12 @@ free_port() {
 	die "no free port between $1 and $((port - 1))"
 }
 
-# wait_for_url URL PID waits until the address answers 200, and fails when the process ends before.
+# wait_for_url URL NAME waits until the address answers 200, and fails when the process that was launched so ends before.
 wait_for_url() {
 	local tries
 	for ((tries = 0; tries < 600; tries++)); do
 		curl -fs -o /dev/null "$1" 2>/dev/null && return
-		kill -0 "$2" 2>/dev/null || die "the process that should serve $1 has ended"
+		kill -0 "$(<"$demo/$2.pid")" 2>/dev/null || die "$2 has ended; its log is .demo/log/$2.log"
 		sleep 0.1
 	done
 	die "$1 does not answer after 60 s"

@@ -106,16 +106,15 @@ func (d Deps) editChannel(c *Call, a Args) (any, error) {
 	for k, v := range a.Extra() {
 		s, ok := v.(string)
 		switch {
-		case k != "name" && k != "description" && k != "comment":
-			return nil, fault.New(fault.Generic, "Invalid option: %s", clip(k))
-		case !ok && (v != nil || k == "name"):
+		case k != "name" && k != "description" && k != "comment", v == ch[k]: // as Koji, which ignores options that it does not know
+		case !ok:
 			return nil, fault.New(fault.Parameter, "Invalid type for %s: %s", k, pyType(v))
-		case v != nil:
+		default:
 			texts[k] = &s
 		}
 	}
-	if n := texts["name"]; n != nil && *n == ch["name"] {
-		texts["name"] = nil
+	if len(texts) == 0 {
+		return false, nil
 	}
 	actor, err := d.actor(c)
 	if err != nil {

@@ -78,7 +78,11 @@ func (d Deps) getPackage(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) getPackageID(c *Call, a Args) (any, error) {
-	p, err := d.findPackage(c, a.Get("name"))
+	name, err := a.String("name")
+	if err != nil {
+		return nil, err
+	}
+	p, err := tag.PackageByName(c.Context(), d.DB, name)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +125,7 @@ func (d Deps) listPackages(c *Call, a Args) (any, error) {
 		rows, err := tag.Packages(c.Context(), d.DB, prefix, o)
 		return rows, err
 	}
-	if err := d.packageFilter(c, a, &f, event); err != nil {
+	if err := d.packageFilter(c, a, &f); err != nil {
 		return nil, err
 	}
 	if f.Tag == nil {
@@ -143,16 +147,18 @@ func (d Deps) listPackages(c *Call, a Args) (any, error) {
 	return applyOpts(rows, o), nil
 }
 
-func (d Deps) packageFilter(c *Call, a Args, f *tag.PackageFilter, event *int64) error {
+func (d Deps) packageFilter(c *Call, a Args, f *tag.PackageFilter) error {
 	if !a.IsNil("tagID") {
-		t, err := d.theTag(c, a.Get("tagID"), event)
+		id, err := d.theEverTag(c, a.Get("tagID"))
 		if err != nil {
 			return err
 		}
-		id := t["id"].(int64)
 		f.Tag = &id
 	}
 	if !a.IsNil("userID") {
+		if f.NoOwners {
+			return fault.New(fault.Generic, "userID and with_owners=False can't be used together")
+		}
 		u, err := d.theUser(c, a.Get("userID"))
 		if err != nil {
 			return err
@@ -172,15 +178,15 @@ func (d Deps) packageFilter(c *Call, a Args, f *tag.PackageFilter, event *int64)
 }
 
 func (d Deps) checkTagPackage(c *Call, a Args) (any, error) {
-	t, err := d.theTag(c, a.Get("tag"), nil)
+	id, err := d.everTag(c, a.Get("tag"))
 	if err != nil {
 		return nil, err
 	}
 	p, err := d.findPackage(c, a.Get("pkg"))
-	if err != nil || p == nil {
+	if err != nil || p == nil || id == 0 {
 		return false, err
 	}
-	entry, err := tag.Package(c.Context(), d.DB, t["id"].(int64), p["id"].(int64), nil)
+	entry, err := tag.Package(c.Context(), d.DB, id, p["id"].(int64), nil)
 	return entry != nil && !entry["blocked"].(bool), err
 }
 
@@ -189,15 +195,15 @@ func (d Deps) getPackageConfig(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := d.theTag(c, a.Get("tag"), event)
+	id, err := d.everTag(c, a.Get("tag"))
 	if err != nil {
 		return nil, err
 	}
 	p, err := d.findPackage(c, a.Get("pkg"))
-	if err != nil || p == nil {
+	if err != nil || p == nil || id == 0 {
 		return nil, err
 	}
-	return orNil(tag.Package(c.Context(), d.DB, t["id"].(int64), p["id"].(int64), event))
+	return orNil(tag.Package(c.Context(), d.DB, id, p["id"].(int64), event))
 }
 
 func (d Deps) packageListAdd(c *Call, a Args) (any, error) {

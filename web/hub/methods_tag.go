@@ -26,7 +26,7 @@ func tagMethods(d Deps) []Method {
 		{Name: "getBuildConfig", Params: "tag, event=None", Auth: Anonymous, Help: "A tag with the arches and extra settings that it inherits.", Func: d.getBuildConfig},
 		{Name: "getInheritanceData", Params: "tag, event=None", Auth: Anonymous, Help: "A tag's own links to parents.", Func: d.getInheritanceData},
 		{Name: "setInheritanceData", Params: "tag, data, clear=False", Auth: Perm("tag"), Write: true, Help: "Change a tag's links to parents; clear ends those that are not named.", Func: d.setInheritanceData},
-		{Name: "getFullInheritance", Params: "tag, event=None, reverse=False", Auth: Anonymous, Help: "Everything a tag inherits from, in order; reverse: everything that inherits from it.", Func: d.getFullInheritance},
+		{Name: "getFullInheritance", Params: "tag, event=None, reverse=False, **kwargs", Auth: Anonymous, Help: "Everything a tag inherits from, in order; reverse: everything that inherits from it.", Func: d.getFullInheritance},
 	}
 }
 
@@ -70,6 +70,25 @@ func (d Deps) theTag(c *Call, info any, event *int64) (query.Row, error) {
 	return t, err
 }
 
+// everTag gives the id of a tag that is there or once was, 0 if there was never one. Koji looks tags up so where it asks about what is or was
+// in them: those that are deleted have nothing in them.
+func (d Deps) everTag(c *Call, info any) (int64, error) {
+	s, err := tagSpec(info)
+	if err != nil {
+		return 0, err
+	}
+	return tag.Ever(c.Context(), d.DB, s)
+}
+
+// theEverTag is everTag for a tag that there must have been.
+func (d Deps) theEverTag(c *Call, info any) (int64, error) {
+	id, err := d.everTag(c, info)
+	if err == nil && id == 0 {
+		err = fault.New(fault.Generic, "No such entry in table tag: %s", clip(pyRepr(info)))
+	}
+	return id, err
+}
+
 func (d Deps) getTag(c *Call, a Args) (any, error) {
 	info := a.Get("tagInfo")
 	s, err := tagSpec(info)
@@ -93,26 +112,13 @@ func (d Deps) getTag(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) getTagID(c *Call, a Args) (any, error) {
-	s, err := tagSpec(a.Get("info"))
-	if err != nil {
-		return nil, err
+	find := d.everTag
+	if a.Bool("strict") {
+		find = d.theEverTag
 	}
-	var name string
-	id := s.ID
-	if s.Name != "" {
-		if id, err = tag.ID(c.Context(), d.DB, s.Name); err != nil {
-			return nil, err
-		}
-	} else if err := d.DB.QueryRow(c.Context(), `select coalesce((select name from tag where id = $1), '')`, s.ID).Scan(&name); err != nil {
+	id, err := find(c, a.Get("info"))
+	if err != nil || id == 0 {
 		return nil, err
-	} else if name == "" {
-		id = 0
-	}
-	if id == 0 {
-		if a.Bool("strict") {
-			return nil, fault.New(fault.Generic, "No such entry in table tag: %s", clip(pyRepr(a.Get("info"))))
-		}
-		return nil, nil
 	}
 	return id, nil
 }
@@ -263,24 +269,37 @@ func (d Deps) getInheritanceData(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := d.theTag(c, a.Get("tag"), event)
+	id, err := d.theEverTag(c, a.Get("tag"))
 	if err != nil {
 		return nil, err
 	}
-	return tag.Direct(c.Context(), d.DB, t["id"].(int64), event)
+	return tag.Direct(c.Context(), d.DB, id, event)
 }
 
+// removedOptions are those of getFullInheritance that Koji gave up: they may still be named, as long as they are empty.
+var removedOptions = []string{"stops", "jumps"}
+
 func (d Deps) getFullInheritance(c *Call, a Args) (any, error) {
+	for k, v := range a.Extra() {
+		if !slices.Contains(removedOptions, k) {
+			return nil, fault.New(fault.Parameter, "getFullInheritance() got an unexpected keyword argument %s", pyQuote(clip(k)))
+		}
+		if pyTrue(v) {
+			return nil, fault.New(fault.Parameter, "the option %s was removed", k)
+		}
+	}
 	event, err := a.Reject(fault.Generic).IntOrNil("event")
 	if err != nil {
 		return nil, err
 	}
-	t, err := d.theTag(c, a.Get("tag"), event)
-	if err != nil {
-		return nil, err
+	id, isID := a.Get("tag").(int64)
+	if !isID {
+		if id, err = d.theEverTag(c, a.Get("tag")); err != nil {
+			return nil, err
+		}
 	}
 	reverse := a.Bool("reverse")
-	links, err := tag.FullInheritance(c.Context(), d.DB, t["id"].(int64), event, tag.InheritanceOptions{Reverse: reverse})
+	links, err := tag.FullInheritance(c.Context(), d.DB, id, event, tag.InheritanceOptions{Reverse: reverse})
 	if err != nil {
 		return nil, err
 	}
@@ -358,16 +377,9 @@ func (d Deps) inheritanceLink(c *Call, x any) (tagaggregate.Link, error) {
 	return l, nil
 }
 
-// tagOptions are the keywords that editTag2 knows.
-var tagOptions = []string{"name", "arches", "locked", "perm", "perm_id", "maven_support", "maven_include_all", "extra", "remove_extra", "block_extra"}
-
+// editTag2 changes what its keywords name; those that it does not know it ignores, as Koji does.
 func (d Deps) editTag2(c *Call, a Args) (any, error) {
 	kw := a.Extra()
-	for k := range kw {
-		if !slices.Contains(tagOptions, k) {
-			return nil, fault.New(fault.Parameter, "editTag2() got an unexpected option %s", clip(k))
-		}
-	}
 	return nil, d.changeTag(c, a.Get("tagInfo"), kw)
 }
 

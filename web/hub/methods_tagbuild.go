@@ -125,10 +125,10 @@ func (d Deps) listTaggedRPMS(c *Call, a Args) (any, error) {
 	if f.Owner, err = d.ownerName(c, a); err != nil {
 		return nil, err
 	}
-	return d.taggedRPMs(c, a, t, tag.RPMFilter{BuildFilter: f, NoExtra: !a.Bool("extra")}, event)
+	return d.taggedRPMs(c, a, t["id"].(int64), tag.RPMFilter{BuildFilter: f, NoExtra: !a.Bool("extra")}, event)
 }
 
-func (d Deps) taggedRPMs(c *Call, a Args, t query.Row, f tag.RPMFilter, event *int64) (any, error) {
+func (d Deps) taggedRPMs(c *Call, a Args, id int64, f tag.RPMFilter, event *int64) (any, error) {
 	f.Signatures = a.Bool("rpmsigs")
 	var err error
 	switch v := a.Get("arch").(type) {
@@ -140,12 +140,24 @@ func (d Deps) taggedRPMs(c *Call, a Args, t query.Row, f tag.RPMFilter, event *i
 			return nil, err
 		}
 	}
-	rpms, builds, err := tag.RPMs(c.Context(), d.DB, t["id"].(int64), f, event)
+	rpms, builds, err := tag.RPMs(c.Context(), d.DB, id, f, event)
 	return []any{rpms, builds}, err
 }
 
+// latestIn gives the tag, which may be deleted, and the event of a call about a tag's latest builds.
+func (d Deps) latestIn(c *Call, a Args) (id int64, event *int64, err error) {
+	if event, err = a.Reject(fault.Generic).IntOrNil("event"); err != nil {
+		return 0, nil, err
+	}
+	if id, ok := a.Get("tag").(int64); ok {
+		return id, event, nil
+	}
+	id, err = d.theEverTag(c, a.Get("tag"))
+	return id, event, err
+}
+
 func (d Deps) getLatestBuilds(c *Call, a Args) (any, error) {
-	t, event, err := d.taggedIn(c, a, true)
+	id, event, err := d.latestIn(c, a)
 	if err != nil {
 		return nil, err
 	}
@@ -154,11 +166,11 @@ func (d Deps) getLatestBuilds(c *Call, a Args) (any, error) {
 		return nil, err
 	}
 	f.Inherited, f.Latest = true, 1
-	return tag.Builds(c.Context(), d.DB, t["id"].(int64), f, event)
+	return tag.Builds(c.Context(), d.DB, id, f, event)
 }
 
 func (d Deps) getLatestRPMS(c *Call, a Args) (any, error) {
-	t, event, err := d.taggedIn(c, a, true)
+	id, event, err := d.latestIn(c, a)
 	if err != nil {
 		return nil, err
 	}
@@ -167,15 +179,11 @@ func (d Deps) getLatestRPMS(c *Call, a Args) (any, error) {
 		return nil, err
 	}
 	f.Inherited, f.Latest = true, 1
-	return d.taggedRPMs(c, a, t, tag.RPMFilter{BuildFilter: f}, event)
+	return d.taggedRPMs(c, a, id, tag.RPMFilter{BuildFilter: f}, event)
 }
 
 func (d Deps) checkTagAccess(c *Call, a Args) (any, error) {
-	t, err := d.theTag(c, a.Get("tag_id"), nil)
-	if err != nil {
-		return nil, err
-	}
-	id := c.UserID()
+	id, err := c.UserID(), error(nil)
 	if !a.IsNil("user_id") {
 		if id, err = a.Int("user_id"); err != nil {
 			return nil, err
@@ -183,6 +191,10 @@ func (d Deps) checkTagAccess(c *Call, a Args) (any, error) {
 	}
 	if id == 0 {
 		return nil, fault.New(fault.Generic, "a user_id is required")
+	}
+	t, err := d.theTag(c, a.Get("tag_id"), nil)
+	if err != nil {
+		return nil, err
 	}
 	allowed, override, reason, err := d.Service.CheckTagAccess(c.Context(), t, id)
 	return []any{allowed, override, reason}, err
@@ -242,23 +254,7 @@ func (d Deps) moveBuild(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.assertTagged(c, ch); err != nil {
-		return nil, err
-	}
 	return d.Service.SubmitTagging(c.Context(), actor, ch)
-}
-
-// assertTagged refuses to move a build that is not in the tag.
-func (d Deps) assertTagged(c *Call, ch commands.TagChange) error {
-	id := ch.Build["id"].(int64)
-	in, err := tag.List(c.Context(), d.DB, tag.ListFilter{Build: &id}, nil, query.Opts{})
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(in.([]query.Row), func(t query.Row) bool { return t["id"] == ch.From["id"] }) {
-		return fault.New(fault.Tag, "Build %v not tagged as %v", ch.Build["nvr"], ch.From["name"])
-	}
-	return nil
 }
 
 func (d Deps) moveAllBuilds(c *Call, a Args) (any, error) {

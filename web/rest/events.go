@@ -113,8 +113,15 @@ func (w *writer) run(ctx context.Context, ledger events.Store, ping time.Duratio
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go w.ping(ctx, cancel, ping)
+	pinged := make(chan struct{})
+	go func() {
+		defer close(pinged)
+		w.ping(ctx, cancel, ping)
+	}()
+	defer func() { // the answer must not be written to once the handler is gone
+		cancel(nil)
+		<-pinged
+	}()
 	err := ledger.Subscribe(ctx, w.at, func(_ context.Context, recs []events.Recorded) error { return w.send(recs) })
 	if cause := context.Cause(ctx); cause != nil {
 		return cause

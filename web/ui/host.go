@@ -15,9 +15,11 @@ func (r *request) hosts() *query.Query {
 	return query.New(cols("id", "host.id", "name", "host.name", "user_id", "host.user_id", "arches", "host_config.arches", "capacity", "host_config.capacity", "enabled", "host_config.enabled",
 		"description", "host_config.description", "comment", "host_config.comment", "ready", "coalesce(s.ready, false)", "load", "coalesce(s.task_load, 0)",
 		"update_time", "s.update_time", "running", "load.n",
-		"channels", "(select string_agg(channels.name, ' ' order by channels.name) from host_channels hc join channels on channels.id = hc.channel_id where hc.host_id = host.id and hc.active)"), "host").
+		"channels", "member.names"), "host").
 		Join("join host_config on host_config.host_id = host.id").Join("left join ops.host_status s on s.host_id = host.id").
-		Join("join lateral "+"(select "+running+" n) load on true", args...).At("host_config", r.event())
+		Join("join lateral (select "+running+" n) load on true", args...).
+		Join("join lateral (select string_agg(channels.name, ' ' order by channels.name) names from host_channels hc join channels on channels.id = hc.channel_id"+
+			" where hc.host_id = host.id and "+current("hc", r)+") member on true", currentArgs(r)...).At("host_config", r.event())
 }
 
 // maxHosts bounds the list of hosts; the largest sites have a few hundred.

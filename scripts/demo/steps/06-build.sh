@@ -1,9 +1,8 @@
 # Build real software from git: GNU hello 2.10 and Lua 5.4
 distgit=http://127.0.0.1:$(free_port 8180)
 "$here/make-distgit.sh" "$cache" "$demo/distgit" "$distgit"
-setsid "$demo/bin/distgit" -root "$demo/distgit" -listen "${distgit#http://}" </dev/null >"$demo/log/distgit.log" 2>&1 &
-echo $! >"$demo/distgit.pid"
-wait_for_url "$distgit/rpms/lua.git/HEAD" "$(<"$demo/distgit.pid")"
+launch distgit "$demo/bin/distgit" -root "$demo/distgit" -listen "${distgit#http://}"
+wait_for_url "$distgit/rpms/lua.git/HEAD" distgit
 
 say "First the smallest: one C file. Source package in one fresh buildroot, binary package in another."
 before_builds=$(last_event)
