@@ -29,6 +29,10 @@ func (s *Service) CreateHost(ctx context.Context, a Actor, in CreateHost) (int64
 	if err := koji.VerifyHostName(in.Name); err != nil {
 		return 0, err
 	}
+	arches, err := koji.ParseArches(strings.Join(in.Arches, " "))
+	if err != nil {
+		return 0, err
+	}
 	if there, err := hostmodel.ByName(ctx, s.DB, in.Name, nil); err != nil || there != nil {
 		return 0, orFault(err, fault.New(fault.Generic, "host already exists: %s", in.Name))
 	}
@@ -45,7 +49,7 @@ func (s *Service) CreateHost(ctx context.Context, a Actor, in CreateHost) (int64
 		return 0, orFault(err, fault.New(fault.Generic, "No such channel: default"))
 	}
 	_, err = Decide(ctx, s, a, "create host", host.Stream(id), func(h *host.Host) ([]events.Event, error) {
-		return h.Create(id, userID, in.Name, strings.Join(in.Arches, " "), def["id"].(int64))
+		return h.Create(id, userID, in.Name, arches, def["id"].(int64))
 	})
 	return id, err
 }

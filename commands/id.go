@@ -19,7 +19,9 @@ const highest = `
 	select setval('ops.id_rpm', greatest((select last_value from ops.id_rpm), (select max(id) from rpminfo)), true) where exists (select from rpminfo);
 	select setval('ops.id_buildroot', greatest((select last_value from ops.id_buildroot), (select max(id) from buildroot)), true) where exists (select from buildroot);
 	select setval('ops.id_repo', greatest((select last_value from ops.id_repo), (select max(id) from repo)), true) where exists (select from repo);
-	select setval('ops.id_repo_request', greatest((select last_value from ops.id_repo_request), (select max(id) from repo_queue)), true) where exists (select from repo_queue)`
+	select setval('ops.id_repo_request', greatest((select last_value from ops.id_repo_request), (select max(id) from repo_queue)), true) where exists (select from repo_queue);
+	select setval('ops.id_notification', greatest((select last_value from ops.id_notification), (select max(id) from build_notifications)), true) where exists (select from build_notifications);
+	select setval('ops.id_notification_block', greatest((select last_value from ops.id_notification_block), (select max(id) from build_notifications_block)), true) where exists (select from build_notifications_block)`
 
 // SyncCounters moves the id counters past every id that the ledger holds: after a restore, or on a new database over an old ledger.
 // Call it when the read models are at the ledger's head, before the first command.

@@ -10,6 +10,7 @@ import (
 
 	"moromi/commands/policy"
 	"moromi/internal/fault"
+	buildmodel "moromi/projections/build"
 	usermodel "moromi/projections/user"
 )
 
@@ -123,9 +124,13 @@ func (f policyFacts) Package(ctx context.Context, ref any) (string, bool, error)
 
 // Build implements policy.Facts.
 func (f policyFacts) Build(ctx context.Context, ref any) (*policy.Build, error) {
-	id, name, err := reference(ref)
+	spec, err := buildmodel.ParseSpec(ref)
 	if err != nil {
 		return nil, err
+	}
+	id, name := spec.ID, ""
+	if id == 0 {
+		name = spec.NVR.String()
 	}
 	b := &policy.Build{}
 	err = f.db.QueryRow(ctx, `select b.id, p.name, b.version, b.release, v.name, b.owner, b.draft, coalesce(b.source, '')

@@ -61,7 +61,7 @@ type Service struct {
 
 // NewService makes a service.
 func NewService(ledger events.Store, models *projections.Engine, db *pgxpool.Pool, policies Policies, log *slog.Logger, clock func() time.Time) *Service {
-	s := &Service{Ledger: ledger, Models: models, DB: db, Policies: policies, Log: log, Clock: clock, streams: newStreamCache(streamCacheSize), Repos: DefaultRepoConfig(),
+	s := &Service{Ledger: ledger, Models: models, DB: db, Policies: policies, Log: log, Clock: clock, streams: newStreamCache(streamCacheSize), Repos: DefaultRepoConfig(), Notify: DefaultNotifyConfig(),
 		naming: make(chan struct{}, 1), moving: make(chan struct{}, maxFileCommands)}
 	s.Scheduler = newScheduler(s)
 	return s

@@ -32,6 +32,11 @@ const defaultWeight = 1.0
 
 // MakeTask makes a task and answers its id. A sub-task with a label that its parent knows already is that one.
 func (s *Service) MakeTask(ctx context.Context, a Actor, in MakeTask) (int64, error) {
+	if in.Label != nil && in.Parent != 0 { // an id is drawn for tasks that are made only
+		if id, err := taskmodel.Labeled(ctx, s.DB, in.Parent, *in.Label); err != nil || id != 0 {
+			return id, err
+		}
+	}
 	ev, err := s.prepareTask(ctx, a, in)
 	if err != nil {
 		return 0, err

@@ -80,6 +80,9 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 	if err := st.registerPages(e, top); err != nil {
 		return nil, err
 	}
+	if err := st.registerPages(e, top); err != nil {
+		return nil, err
+	}
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "alive\n") })
 	e.GET("/readyz", st.ready)
 	return e, nil

@@ -83,14 +83,10 @@ func matchOne(v any, patterns []string) (bool, error) {
 
 func listMatcher(all bool) func(any, []string) (bool, error) {
 	return func(v any, patterns []string) (bool, error) {
-		list, ok := v.([]any)
-		if !ok {
-			return false, fault.New(fault.Internal, "a list is wanted, not %v", v)
-		}
+		list, _ := v.([]any) // what is no list holds nothing
 		for _, x := range list {
-			ok, err := matchOne(x, patterns)
-			if err != nil || ok != all {
-				return ok, err
+			if ok := x != nil && matchAny(fmt.Sprint(x), patterns); ok != all {
+				return ok, nil
 			}
 		}
 		return all && len(list) > 0, nil

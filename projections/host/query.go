@@ -89,9 +89,13 @@ func Channels(ctx context.Context, db query.DB, host *int64, event *int64, enabl
 
 // Data gives what hosts told the scheduler of themselves, of one host or of all.
 func Data(ctx context.Context, db query.DB, host *int64) ([]query.Row, error) {
-	q := query.New([]query.Col{{Name: "host_id", Expr: "host_id"}, {Name: "data", Expr: "data"}}, "ops.host_status").Where("data is not null").OrderBy("host_id")
+	q := query.New([]query.Col{{Name: "host_id", Expr: "host_id"}, {Name: "data", Expr: "data::text"}}, "ops.host_status").Where("data is not null").OrderBy("host_id")
 	if host != nil {
 		q.Where("host_id = ?", *host)
 	}
-	return q.All(ctx, db)
+	rows, err := q.All(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	return rows, query.DecodeKey(rows, "data")
 }

@@ -44,6 +44,7 @@ type Query struct {
 	where    []string
 	args     []any
 	order    string
+	sortable []Col
 }
 
 // New starts a query. from is the SQL after FROM; ? stands for a value.
@@ -93,6 +94,12 @@ func (q *Query) At(alias string, event *int64) *Query {
 // OrderBy sets the order that holds unless Opts ask for another; a constant of the program.
 func (q *Query) OrderBy(sql string) *Query {
 	q.order = sql
+	return q
+}
+
+// Sortable lets Opts order by columns that are not in the result, too.
+func (q *Query) Sortable(cols ...Col) *Query {
+	q.sortable = append(q.sortable, cols...)
 	return q
 }
 
@@ -166,6 +173,16 @@ func (q *Query) statement(o Opts) (string, []Col, error) {
 	return sql, cols, nil
 }
 
+// sortExpr is expr for an order, which may name more than the result has.
+func (q *Query) sortExpr(name string) (string, error) {
+	for _, c := range q.sortable {
+		if c.Name == name {
+			return c.Expr, nil
+		}
+	}
+	return q.expr(name)
+}
+
 func (q *Query) orderBy(o Opts) (string, error) {
 	if o.Order == "" {
 		return q.order, nil
@@ -176,7 +193,7 @@ func (q *Query) orderBy(o Opts) (string, error) {
 		if strings.HasPrefix(name, "-") {
 			name, dir = name[1:], " DESC"
 		}
-		e, err := q.expr(name)
+		e, err := q.sortExpr(name)
 		if err != nil {
 			return "", err
 		}

@@ -8,6 +8,7 @@ import (
 	"moromi/projections/catalog"
 	"moromi/projections/host"
 	"moromi/projections/name"
+	"moromi/projections/notification"
 	"moromi/projections/repo"
 	"moromi/projections/rpm"
 	"moromi/projections/tag"
@@ -17,5 +18,5 @@ import (
 
 // All are the projections of a hub, in no order: none reads another's tables.
 func All() []projections.Projection {
-	return []projections.Projection{build.New(), buildroot.New(), catalog.New(), host.New(), name.New(), repo.New(), rpm.New(), tag.New(), task.New(), user.New()}
+	return []projections.Projection{build.New(), buildroot.New(), catalog.New(), host.New(), name.New(), notification.New(), repo.New(), rpm.New(), tag.New(), task.New(), user.New()}
 }

@@ -114,6 +114,15 @@ func Unfinished(ctx context.Context, db query.DB, methods []string) ([]query.Row
 		OrderBy("task.priority, task.id").All(ctx, db)
 }
 
+// Labeled gives the id of a task's child of that label, 0 if there is none.
+func Labeled(ctx context.Context, db query.DB, parent int64, label string) (int64, error) {
+	row, err := query.New(columns[:1], "task").Where("task.parent = ? and task.label = ?", parent, label).One(ctx, db)
+	if err != nil || row == nil {
+		return 0, err
+	}
+	return row["id"].(int64), nil
+}
+
 // Children gives a task's direct children in the order they were made.
 func Children(ctx context.Context, db query.DB, parent int64, request bool, event *int64) ([]query.Row, error) {
 	q := from(columns, event).Where("task.parent = ?", parent).OrderBy("task.id")

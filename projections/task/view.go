@@ -2,6 +2,9 @@ package task
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strings"
 
 	"moromi/internal/fault"
 	"moromi/projections/query"
@@ -42,20 +45,57 @@ type Clause struct {
 // operators are those of Koji's QueryView.
 var operators = map[string]string{"=": "= ?", "!=": "<> ?", ">": "> ?", ">=": ">= ?", "<": "< ?", "<=": "<= ?", "IN": "= any(?)", "NOT IN": "<> all(?)", "IS": "is not distinct from ?", "IS NOT": "is distinct from ?"}
 
-// Run is for View.
-func (v view) Run(ctx context.Context, db query.DB, clauses []Clause, fields []string, o query.Opts) (any, error) {
-	if fields == nil {
+// joined names the table that a column comes from beside the view's own: "task", "host", or "" for none.
+func (v view) joined(field string) string {
+	switch e := v.columns[field]; {
+	case strings.Contains(e, "task."):
+		return "task"
+	case strings.Contains(e, "host.") || strings.Contains(e, "s."):
+		return "host"
+	}
+	return ""
+}
+
+// chosen are the columns that the fields name: "*" all of the view's own table and of those that a condition uses, "**" all.
+func (v view) chosen(fields []string, clauses []Clause) ([]query.Col, error) {
+	if len(fields) == 0 {
 		fields = v.defaults
 	}
-	var cols []query.Col
+	used, names := map[string]bool{"": true}, map[string]bool{}
+	for _, c := range clauses {
+		used[v.joined(c.Field)] = true
+	}
 	for _, f := range fields {
-		e := v.columns[f]
-		if e == "" {
+		switch {
+		case f == "*" || f == "**":
+			for name := range v.columns {
+				if f == "**" || used[v.joined(name)] {
+					names[name] = true
+				}
+			}
+		case v.columns[f] == "":
 			return nil, fault.New(fault.Parameter, "Invalid field for query: %s", f)
+		default:
+			names[f] = true
 		}
-		cols = append(cols, query.Col{Name: f, Expr: e})
+	}
+	var cols []query.Col
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		cols = append(cols, query.Col{Name: name, Expr: v.columns[name]})
+	}
+	return cols, nil
+}
+
+// Run is for View.
+func (v view) Run(ctx context.Context, db query.DB, clauses []Clause, fields []string, o query.Opts) (any, error) {
+	cols, err := v.chosen(fields, clauses)
+	if err != nil {
+		return nil, err
 	}
 	q := query.New(cols, v.from).OrderBy("r.id")
+	for name, e := range v.columns {
+		q.Sortable(query.Col{Name: name, Expr: e})
+	}
 	for _, c := range clauses {
 		e, op := v.columns[c.Field], operators[c.Op]
 		if e == "" {
@@ -69,15 +109,6 @@ func (v view) Run(ctx context.Context, db query.DB, clauses []Clause, fields []s
 	return q.Run(ctx, db, o)
 }
 
-// Fields is for View.
-func (v view) Fields() []string {
-	out := make([]string, 0, len(v.columns))
-	for f := range v.columns {
-		out = append(out, f)
-	}
-	return out
-}
-
 // Runs are who had which task when.
 func Runs() View { return runsView }
 
@@ -89,8 +120,6 @@ func Messages() View { return messagesView }
 
 // View is a list of which callers choose columns and conditions.
 type View interface {
-	// Fields names the columns that there are.
-	Fields() []string
-	// Run gives the rows; fields nil gives the usual columns.
+	// Run gives the rows. No fields means the usual columns, "*" those that are not from other tables, "**" all.
 	Run(ctx context.Context, db query.DB, clauses []Clause, fields []string, o query.Opts) (any, error)
 }

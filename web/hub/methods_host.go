@@ -227,7 +227,11 @@ func (d Deps) removeHostFromChannel(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) getLastHostUpdate(c *Call, a Args) (any, error) {
-	h, err := d.findHost(c, a.Get("hostID"), nil)
+	id, err := a.ID("hostID")
+	if err != nil {
+		return nil, err
+	}
+	h, err := host.ByID(c.Context(), d.DB, id, nil)
 	if err != nil || h == nil || h["update_ts"] == nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func policyData(c *Call, a Args) (map[string]any, error) {
 	for k, v := range data {
 		out[k] = v
 	}
-	if _, there := out["user_id"]; !there && c.LoggedIn() {
+	if out["user_id"] == nil && c.LoggedIn() {
 		out["user_id"] = c.UserID()
 	}
 	return out, nil

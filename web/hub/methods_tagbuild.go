@@ -24,7 +24,7 @@ func tagBuildMethods(d Deps) []Method {
 		{Name: "tagBuild", Params: "tag, build, force=False, fromtag=None", Auth: Session, Write: true, Help: "Ask for a build to be tagged, or moved from another tag; answers the id of the task that does it.", Func: d.tagBuild},
 		{Name: "untagBuild", Params: "tag, build, strict=True, force=False", Auth: Session, Write: true, Help: "Take a build out of a tag.", Func: d.untagBuild},
 		{Name: "tagBuildBypass", Params: "tag, build, force=False, notify=False", Auth: Perm("tag"), Write: true, Help: "Tag a build at once, past the package list.", Func: d.tagBuildBypass},
-		{Name: "untagBuildBypass", Params: "tag, build, strict=True, force=False, notify=False", Auth: Perm("tag"), Write: true, Help: "Untag a build at once.", Func: d.untagBuild},
+		{Name: "untagBuildBypass", Params: "tag, build, strict=True, force=False, notify=False", Auth: Perm("tag"), Write: true, Help: "Untag a build at once.", Func: d.untagBuildBypass},
 		{Name: "moveBuild", Params: "tag1, tag2, build, force=False", Auth: Session, Write: true, Help: "Ask for a build to be moved from one tag to another; answers the id of the task that does it.", Func: d.moveBuild},
 		{Name: "moveAllBuilds", Params: "tag1, tag2, package, force=False", Auth: Session, Write: true, Help: "Ask for all builds of a package to be moved, oldest first; answers the ids of the tasks.", Func: d.moveAllBuilds},
 		{Name: "massTag", Params: "tag, builds", Auth: Perm("tag"), Write: true, Help: "Tag many builds in one event, past every check.", Func: d.massTag},
@@ -229,13 +229,24 @@ func (d Deps) tagBuild(c *Call, a Args) (any, error) {
 	return d.Service.SubmitTagging(c.Context(), actor, ch)
 }
 
-func (d Deps) untagBuild(c *Call, a Args) (any, error) {
+func (d Deps) untagBuild(c *Call, a Args) (any, error) { return d.untag(c, a, false) }
+
+func (d Deps) untagBuildBypass(c *Call, a Args) (any, error) { return d.untag(c, a, true) }
+
+func (d Deps) untag(c *Call, a Args, bypass bool) (any, error) {
 	ch, actor, err := d.tagChange(c, a, nil, a.Get("tag"))
 	if err != nil {
 		return nil, err
 	}
 	ch.Strict = a.Bool("strict")
-	return nil, d.Service.Untag(c.Context(), actor, ch)
+	if err := d.Service.Untag(c.Context(), actor, ch); err != nil {
+		return nil, err
+	}
+	if !bypass || a.Bool("notify") {
+		d.Service.NoteTagging(c.Context(), actor, commands.Tagging{Successful: true, From: a.Get("tag"), Build: a.Get("build"),
+			BuildID: ch.Build["id"].(int64), User: actor.UserID})
+	}
+	return nil, nil
 }
 
 func (d Deps) tagBuildBypass(c *Call, a Args) (any, error) {
@@ -246,7 +257,14 @@ func (d Deps) tagBuildBypass(c *Call, a Args) (any, error) {
 	if err := d.Service.AssertPolicy(c.Context(), actor, "tag", map[string]any{"tag": ch.To["id"], "build": ch.Build["id"], "fromtag": nil, "operation": "tag"}, ch.Force); err != nil {
 		return nil, err
 	}
-	return nil, d.Service.ChangeTags(c.Context(), ch)
+	if err := d.Service.ChangeTags(c.Context(), ch); err != nil {
+		return nil, err
+	}
+	if a.Bool("notify") {
+		d.Service.NoteTagging(c.Context(), actor, commands.Tagging{Successful: true, Tag: a.Get("tag"), Build: a.Get("build"),
+			BuildID: ch.Build["id"].(int64), User: actor.UserID})
+	}
+	return nil, nil
 }
 
 func (d Deps) moveBuild(c *Call, a Args) (any, error) {
@@ -354,25 +372,27 @@ func (d Deps) hostTagBuild(c *Call, a Args) (any, error) {
 	return nil, d.Service.ChangeTags(c.Context(), ch)
 }
 
-// hostTagNotification takes the builder's report.
+// hostTagNotification takes the builder's report. As in Koji, a build that is not there tells nobody.
 func (d Deps) hostTagNotification(c *Call, a Args) (any, error) {
-	t := commands.Tagging{Successful: a.Bool("is_successful"), User: a.Get("user_id"), IgnoreSuccess: a.Bool("ignore_success")}
+	t := commands.Tagging{Successful: a.Bool("is_successful"), Tag: a.Get("tag_id"), From: a.Get("from_id"), Build: a.Get("build_id"),
+		User: a.Get("user_id"), IgnoreSuccess: a.Bool("ignore_success")}
 	var err error
-	if t.Tag, err = a.IntOrNil("tag_id"); err != nil {
-		return nil, err
-	}
-	if t.From, err = a.IntOrNil("from_id"); err != nil {
-		return nil, err
-	}
 	if t.Failure, err = a.StringOr("failure_msg", ""); err != nil {
 		return nil, err
 	}
-	b, err := d.theBuild(c, a.Get("build_id"))
-	if err != nil {
+	if _, isID := t.User.(int64); t.User != nil && !isID {
+		u, err := d.theUser(c, t.User)
+		if err != nil {
+			return nil, err
+		}
+		t.User = u["id"]
+	}
+	b, err := d.findBuild(c, t.Build)
+	if err != nil || b == nil {
 		return nil, err
 	}
-	t.Build = b["build_id"].(int64)
-	c.Log().Info("tagging reported", "ok", t.Successful, "tag", a.Get("tag_id"), "from", a.Get("from_id"), "build", t.Build, "failure", t.Failure)
+	t.BuildID = b["build_id"].(int64)
+	c.Log().Info("tagging reported", "ok", t.Successful, "tag", t.Tag, "from", t.From, "build", t.BuildID, "failure", t.Failure)
 	actor, err := d.actor(c)
 	if err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ func taskMethods(d Deps) []Method {
 	return []Method{
 		{Name: "build", Params: "src, target, opts=None, priority=None, channel=None", Auth: Session, Write: true, Help: "Build a package from a source repository or an uploaded source rpm; answers the task's id.", Func: d.build},
 		{Name: "chainBuild", Params: "srcs, target, opts=None, priority=None, channel=None", Auth: Session, Write: true, Help: "Build lists of packages, each list against the ones before it; answers the task's id.", Func: d.chainBuild},
+		{Name: "restartHosts", Params: "priority=5, options=None", Auth: Perm("host"), Write: true, Help: "Have builders restarted one after the other; answers the task's id.", Func: d.restartHosts},
 		{Name: "makeTask", Params: "*args, **opts", Auth: Admin, Write: true, Help: "Make any task: its method, its parameters, and options.", Func: d.makeTask},
 		{Name: "getTaskInfo", Params: "task_id, request=False, strict=False", Auth: Anonymous, Help: "A task, or a list of tasks; request adds the decoded parameters.", Func: d.getTaskInfo},
 		{Name: "getTaskRequest", Params: "taskId", Auth: Anonymous, Help: "A task's parameters.", Func: d.getTaskRequest},
@@ -100,6 +101,24 @@ func (d Deps) chainBuild(c *Call, a Args) (any, error) {
 		return nil, a.wrong("srcs", "list")
 	}
 	return d.submit(c, a, "chainbuild", srcs, a.Get("target"))
+}
+
+func (d Deps) restartHosts(c *Call, a Args) (any, error) {
+	params := []any{}
+	if opts, err := a.Map("options"); err != nil {
+		return nil, err
+	} else if opts != nil {
+		params = append(params, opts)
+	}
+	priority, err := a.Int("priority")
+	if err != nil {
+		return nil, err
+	}
+	actor, err := d.actor(c)
+	if err != nil {
+		return nil, err
+	}
+	return d.Service.MakeTask(c.Context(), actor, commands.MakeTask{Method: "restartHosts", Params: params, Priority: &priority})
 }
 
 // taskOptions reads the options of a task as makeTask and host.subtask take them.
@@ -489,7 +508,7 @@ func (d Deps) assignTask(c *Call, a Args) (any, error) {
 	return d.Service.AssignTask(c.Context(), actor, id, h["id"].(int64), a.Bool("force"), a.Bool("override"))
 }
 
-// schedulerView answers one of the scheduler's lists: clauses are [field, value] or [field, operator, value], fields "*" are all.
+// schedulerView answers one of the scheduler's lists: clauses are [field, value] or [field, operator, value].
 func (d Deps) schedulerView(v task.View) func(*Call, Args) (any, error) {
 	return func(c *Call, a Args) (any, error) {
 		list, err := a.List("clauses")
@@ -505,8 +524,8 @@ func (d Deps) schedulerView(v task.View) func(*Call, Args) (any, error) {
 			clauses = append(clauses, cl)
 		}
 		var fields []string
-		if a.Get("fields") == "*" {
-			fields = v.Fields()
+		if one, ok := a.Get("fields").(string); ok {
+			fields = []string{one}
 		} else if fields, err = a.Strings("fields"); err != nil {
 			return nil, err
 		}

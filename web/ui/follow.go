@@ -48,7 +48,7 @@ func followLog(r *request, s *eventStream) error {
 		return r.missing("log", r.arg("file"))
 	}
 	w := &follower{r: r, s: s, dir: dir, name: r.arg("file")}
-	if f, _, err := r.openLog(dir, w.name); err != nil {
+	if f, err := r.openLog(dir, w.name); err != nil {
 		return err
 	} else if err := f.Close(); err != nil {
 		return fmt.Errorf("close log: %w", err)
@@ -106,7 +106,7 @@ func (w *follower) run(id int64) error {
 
 // send sends what the log has that was not sent yet: whole lines, and with all the last one, too, as it is.
 func (w *follower) send(all bool) error {
-	f, stamps, err := w.r.openLog(w.dir, w.name)
+	f, err := w.r.openLog(w.dir, w.name)
 	if err != nil {
 		return w.s.send("restart", "", struct{}{}) // it was moved to its build, or removed
 	}
@@ -118,6 +118,10 @@ func (w *follower) send(all bool) error {
 	if st.Size() < w.offset {
 		return errors.Join(w.s.send("restart", "", struct{}{}), errStreamEnds)
 	}
+	if w.offset == st.Size() {
+		return nil
+	}
+	stamps := w.r.stamps(w.dir, w.name)
 	for w.offset < st.Size() {
 		data, err := w.piece(f, st.Size(), all)
 		if err != nil || len(data) == 0 {

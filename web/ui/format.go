@@ -25,16 +25,12 @@ func (u *UI) funcs() template.FuncMap {
 		"bytes":      bytesText,
 		"path":       func(elem ...any) string { return join(elem) },
 		"tree":       treeOf,
-		"lower":      strings.ToLower,
-		"has":        func(v any) bool { return v != nil && v != "" && v != false },
 		"num":        number,
 		"seconds":    secondsTime,
 		"short":      short,
 		"dict":       dict,
-		"nth":        func(i int) int { return i + 1 },
 		"plural":     plural,
 		"enabled":    func(v any) badge { return enabledBadge(v) },
-		"contains":   strings.Contains,
 		"split":      strings.Fields,
 	}
 }

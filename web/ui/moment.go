@@ -64,6 +64,9 @@ func (r *request) eventAt(t time.Time) (*moment, error) {
 	}
 	head := r.ui.cfg.Position()
 	for rec, err := range r.ui.cfg.Ledger.ReadAll(r, events.Position(m.Event), maxGap) {
+		if errors.Is(err, events.ErrUnavailable) {
+			break // the noted event is near enough to show something
+		}
 		if err != nil {
 			return nil, fmt.Errorf("event at a time: %w", err)
 		}

@@ -85,6 +85,7 @@ func (u *UI) Register(e *echo.Echo) {
 			e.HEAD(rt.Path, h)
 		}
 	}
+	registerKojiLinks(e)
 	e.GET("/ui/:file", u.serveStatic)
 	e.RouteNotFound("/*", u.handler(&route{Path: "/*", page: func(*request) (*page, error) { return nil, notFound("There is no such page.") }}))
 }

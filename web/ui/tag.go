@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"net/url"
 	"strings"
 
 	"moromi/projections/query"
@@ -297,13 +296,4 @@ func cut(r *request, all []query.Row, key, path string) more {
 		m.Back = f.link(path, r.keep("after"))
 	}
 	return m
-}
-
-// externalHref is the address of an external repository if a browser can go there. $arch is a placeholder of the builders'.
-func externalHref(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || strings.Contains(address, "$arch") {
-		return ""
-	}
-	return address
 }

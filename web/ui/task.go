@@ -4,7 +4,6 @@ import (
 	"strconv"
 
 	"moromi/events"
-	"moromi/internal/fault"
 	"moromi/internal/koji"
 	"moromi/internal/storage"
 	"moromi/projections/build"
@@ -76,10 +75,10 @@ func taskPage(r *request) (*page, error) {
 	}
 	data := map[string]any{"task": t, "head": head}
 	params, err := task.Request(r, r.db, id)
-	if err != nil {
-		return nil, err
-	}
 	data["params"] = namedParams(t["method"].(string), params)
+	if err != nil {
+		r.unreadable(id, "parameters", err)
+	}
 	if data["builds"], err = r.builds().Where("build.task_id = ?", id).OrderBy("build.id").All(r, r.db); err != nil {
 		return nil, err
 	}
@@ -112,10 +111,10 @@ func taskHead(r *request, t query.Row) (map[string]any, error) {
 	own := mark(tree, id)
 	switch koji.TaskState(t["state"].(int64)) {
 	case koji.TaskClosed:
-		if head["result"], err = task.Result(r, r.db, id); err != nil && fault.Of(err) == nil {
-			return nil, err
+		head["result"], err = task.Result(r, r.db, id)
+		if head["closed"] = err == nil; err != nil {
+			r.unreadable(id, "result", err)
 		}
-		head["closed"] = true
 	case koji.TaskFailed:
 		if own != nil {
 			fs, err := r.failures([]*treeTask{own})
@@ -127,6 +126,11 @@ func taskHead(r *request, t query.Row) (map[string]any, error) {
 	}
 	head["files"], err = r.output(id)
 	return head, err
+}
+
+// unreadable notes that a document of a task could not be read: the page is shown without it. Tasks of other systems' histories may have none.
+func (r *request) unreadable(id int64, what string, err error) {
+	r.ui.cfg.Log.WarnContext(r, "task document", "task", id, "what", what, "error", err)
 }
 
 // mark finds a task in a tree and marks it as the one that the page is about.

@@ -137,7 +137,7 @@ func (r *request) failure(t *treeTask) (failure, error) {
 	_, err := task.Result(r, r.db, t.Row["id"].(int64))
 	f := fault.Of(err)
 	if f == nil && err != nil {
-		return failure{}, err
+		r.unreadable(t.Row["id"].(int64), "fault", err)
 	}
 	text := ""
 	if f != nil {
@@ -161,7 +161,7 @@ func (r *request) guess(f *failure) {
 		return
 	}
 	for i, name := range f.Logs {
-		file, _, err := r.openLog(dir, name)
+		file, err := r.openLog(dir, name)
 		if err != nil {
 			continue
 		}

@@ -11,7 +11,7 @@ has() {
 	say "\"$want\" is in $1."
 }
 { moromi call getTaskResult "$failed_task" 2>&1 || true; } | has "the task's result"
-curl -fsS "$web/tasks/$failed_task" | has "the task's page"
+curl -fsS "$web/task/$failed_task" | has "the task's page"
 moromi buildinfo lua-5.4.4-2.demo | grep '^State: FAILED' >/dev/null || die "the build is not FAILED"
 packager watch-logs --follow "$failed_task" | has "the kept logs"
 if moromi list-tagged --quiet demo lua | grep -F 'lua-5.4.4-2' >/dev/null; then die "the failed build is tagged"; fi
