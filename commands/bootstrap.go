@@ -54,7 +54,7 @@ func (s *Service) BootstrapAdmin(ctx context.Context, admin string, equip func(i
 			return err
 		}
 	}
-	return s.GrantPermission(ctx, Actor{}, id, adminPermission, "admin")
+	return s.GrantPermission(ctx, Actor{UserID: id}, id, adminPermission, "admin") // by itself, as Koji's installation has it
 }
 
 // adminPermission is the id of the permission admin in Koji's schema.

@@ -7,13 +7,14 @@ import (
 
 // counters are the sequences of schema ops by kind: a closed list, since the name becomes part of the statement.
 var counters = map[string]string{
-	"task": "ops.id_task", "build": "ops.id_build", "rpm": "ops.id_rpm", "buildroot": "ops.id_buildroot", "repo": "ops.id_repo",
+	"package": "ops.id_package", "task": "ops.id_task", "build": "ops.id_build", "rpm": "ops.id_rpm", "buildroot": "ops.id_buildroot", "repo": "ops.id_repo",
 	"repo_request": "ops.id_repo_request", "archive": "ops.id_archive", "notification": "ops.id_notification",
 	"notification_block": "ops.id_notification_block", "cg_reservation": "ops.id_cg_reservation",
 }
 
 // highest tells for each counter the highest id that the read models know. The statement is a constant.
 const highest = `
+	select setval('ops.id_package', greatest((select last_value from ops.id_package), (select max(id) from package)), true) where exists (select from package);
 	select setval('ops.id_task', greatest((select last_value from ops.id_task), (select max(id) from task)), true) where exists (select from task);
 	select setval('ops.id_build', greatest((select last_value from ops.id_build), (select max(id) from build)), true) where exists (select from build);
 	select setval('ops.id_rpm', greatest((select last_value from ops.id_rpm), (select max(id) from rpminfo)), true) where exists (select from rpminfo);

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"moromi/aggregates/name"
 	"moromi/aggregates/tag"
 	"moromi/events"
 	"moromi/internal/fault"
@@ -42,10 +41,14 @@ type ListPackage struct {
 // EnsurePackage gives the id of a package, making it known if there is none of that name. Koji takes any text for one here; builds want more
 // of a name.
 func (s *Service) EnsurePackage(ctx context.Context, a Actor, packageName string) (int64, error) {
+	return s.makePackage(ctx, a, packageName, 0)
+}
+
+func (s *Service) makePackage(ctx context.Context, a Actor, packageName string, drawn int64) (int64, error) {
 	if err := koji.VerifyPackageName(packageName); err != nil {
 		return 0, err
 	}
-	id, err := s.claim(ctx, a, name.Package, packageName)
+	id, err := s.claimPackage(ctx, a, packageName, drawn)
 	if err != nil {
 		return 0, err
 	}
@@ -68,6 +71,12 @@ func (s *Service) ListPackage(ctx context.Context, a Actor, in ListPackage) erro
 	if err != nil {
 		return err
 	}
+	var drawn int64
+	if pkg == 0 { // an id that is drawn for a package whose listing is refused is not used again, as in Koji
+		if drawn, err = s.nextID(ctx, "package"); err != nil {
+			return err
+		}
+	}
 	if in.ExtraArches != nil {
 		arches, err := koji.ParseArches(*in.ExtraArches)
 		if err != nil {
@@ -76,18 +85,25 @@ func (s *Service) ListPackage(ctx context.Context, a Actor, in ListPackage) erro
 		in.ExtraArches = &arches
 	}
 	tagID := in.Tag["id"].(int64)
-	var before query.Row
-	if pkg != 0 {
-		if before, err = tagmodel.Package(ctx, s.DB, tagID, pkg, nil); err != nil {
-			return err
-		}
+	if drawn != 0 {
+		return s.list(ctx, a, in, tagID, listedPackage{name: pkgName, drawn: drawn}, nil)
 	}
-	return s.list(ctx, a, in, tagID, pkg, pkgName, before)
+	before, err := tagmodel.Package(ctx, s.DB, tagID, pkg, nil)
+	if err != nil {
+		return err
+	}
+	return s.list(ctx, a, in, tagID, listedPackage{id: pkg, name: pkgName}, before)
 }
 
-// list decides what is to be written, given the entry that counted before (nil: none). A package that is new (id 0) becomes known when
-// nothing is left that could refuse it.
-func (s *Service) list(ctx context.Context, a Actor, in ListPackage, tagID, pkg int64, pkgName string, before query.Row) error {
+// listedPackage is a package that is to be listed; id 0 for one that is new and is to get the drawn id.
+type listedPackage struct {
+	id, drawn int64
+	name      string
+}
+
+// list decides what is to be written, given the entry that counted before (nil: none). A package that is new becomes known when nothing is
+// left that could refuse it.
+func (s *Service) list(ctx context.Context, a Actor, in ListPackage, tagID int64, pkg listedPackage, before query.Row) error {
 	l := tag.Listing{Listed: true, ExtraArches: in.ExtraArches}
 	if in.Block != nil {
 		l.Blocked = *in.Block
@@ -95,7 +111,7 @@ func (s *Service) list(ctx context.Context, a Actor, in ListPackage, tagID, pkg 
 	changed, changedOwner := true, false
 	if before == nil {
 		if in.Update && !in.Force {
-			return fault.New(fault.Generic, "cannot update: tag %v has no data for package %s", in.Tag["name"], pkgName)
+			return fault.New(fault.Generic, "cannot update: tag %v has no data for package %s", in.Tag["name"], pkg.name)
 		}
 	} else {
 		wasBlocked, wasOwner := before["blocked"].(bool), before["owner_id"].(int64)
@@ -114,7 +130,7 @@ func (s *Service) list(ctx context.Context, a Actor, in ListPackage, tagID, pkg 
 			return nil
 		}
 		if wasBlocked && !l.Blocked && !in.Force {
-			return fault.New(fault.Generic, "package %s is blocked in tag %v", pkgName, in.Tag["name"])
+			return fault.New(fault.Generic, "package %s is blocked in tag %v", pkg.name, in.Tag["name"])
 		}
 	}
 	if in.Owner == nil {
@@ -124,18 +140,18 @@ func (s *Service) list(ctx context.Context, a Actor, in ListPackage, tagID, pkg 
 		in.Owner = &a.UserID
 	}
 	l.Owner = *in.Owner
-	if pkg == 0 {
+	if pkg.id == 0 {
 		var err error
-		if pkg, err = s.EnsurePackage(ctx, a, pkgName); err != nil {
+		if pkg.id, err = s.makePackage(ctx, a, pkg.name, pkg.drawn); err != nil {
 			return err
 		}
 	}
 	_, err := s.decideTag(ctx, a, "list package", tagID, func(t *tag.Tag) ([]events.Event, error) {
 		switch {
 		case changed:
-			return t.SetPackage(pkg, l)
+			return t.SetPackage(pkg.id, l)
 		case changedOwner:
-			return t.SetPackageOwner(pkg, l.Owner)
+			return t.SetPackageOwner(pkg.id, l.Owner)
 		}
 		return nil, nil
 	})

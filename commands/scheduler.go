@@ -272,7 +272,6 @@ func (sc *Scheduler) assign(ctx context.Context, t *schedTask) error {
 			return err
 		}
 		if ok {
-			sc.note(ctx, "Assigning task", t.id, h.id)
 			h.load += t.weight
 			h.tasks++
 		}

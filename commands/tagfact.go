@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"moromi/aggregates/name"
+	"moromi/events"
 	"moromi/internal/fault"
 	"moromi/internal/koji"
 	"moromi/projections/event"
@@ -19,7 +20,30 @@ func (s *Service) ensurePackage(ctx context.Context, a Actor, packageName string
 	if err := koji.VerifyName(packageName); err != nil {
 		return 0, err
 	}
-	return s.claim(ctx, a, name.Package, packageName)
+	return s.claimPackage(ctx, a, packageName, 0)
+}
+
+// claimPackage gives a package's name its id: the one that it has, the drawn one, or (drawn 0) one that is drawn now.
+func (s *Service) claimPackage(ctx context.Context, a Actor, packageName string, drawn int64) (int64, error) {
+	p, err := tagmodel.PackageByName(ctx, s.DB, packageName)
+	if err != nil {
+		return 0, err
+	}
+	if p != nil {
+		return p["id"].(int64), nil
+	}
+	if drawn == 0 {
+		if drawn, err = s.nextID(ctx, "package"); err != nil {
+			return 0, err
+		}
+	}
+	id := drawn
+	_, err = DecideOnly(ctx, s, a, "claim package name", name.Stream(name.Package), func(b *name.Book) ([]events.Event, error) {
+		var evs []events.Event
+		id, evs = b.ClaimAs(name.Package, packageName, drawn)
+		return evs, nil
+	})
+	return id, err
 }
 
 // tagLastChange is the last event before another (nil: of all) that changed a tag or what it inherits, nil if there is none.

@@ -209,6 +209,13 @@ func (s *Service) AssignTask(ctx context.Context, a Actor, id, host int64, force
 		evs, ok = t.Assign(host, force, override)
 		return evs, nil
 	})
+	if err == nil && ok {
+		note := "Assigning task"
+		if override {
+			note += " (override)"
+		}
+		s.Scheduler.note(ctx, note, id, host)
+	}
 	return ok, err
 }
 

@@ -16,6 +16,9 @@ const (
 	quiet = 250 * time.Millisecond
 	// restless is how long a tag that does not come to rest is waited for at most.
 	restless = 5 * time.Second
+	// settling is how long a new build tag must have been left alone before its first repository is made unasked: somebody is setting it up,
+	// and every step would outdate the one before. Who needs the repository sooner asks for it, as builds do, and has it made at once.
+	settling = 2 * time.Second
 	// again: a tag that changes after so long a rest is made at once.
 	again = 2 * quiet
 )
@@ -111,15 +114,25 @@ func (t *tagPlan) next(now time.Time) (j job, due time.Time, ok bool) {
 	}
 	if t.kept && t.stale() {
 		at := time.Time{}
-		if t.firstChange.Sub(t.ended) < again { // more changes may be about to come
-			at = t.firstChange.Add(restless)
-			if calm := t.lastChange.Add(quiet); calm.Before(at) {
-				at = calm
-			}
+		switch {
+		case t.firstChange.IsZero(): // from before this process
+		case t.made == 0 && t.ended.IsZero():
+			at = t.calm(settling)
+		case t.firstChange.Sub(t.ended) < again: // more changes may be about to come
+			at = t.calm(quiet)
 		}
 		take(job{tag: t.id, priority: autoPriority, since: t.firstChange}, later(at, t.notBefore))
 	}
 	return j, due, ok
+}
+
+// calm is when the tag will have been left alone for so long, or has been waited for long enough.
+func (t *tagPlan) calm(rest time.Duration) time.Time {
+	at, most := t.lastChange.Add(rest), t.firstChange.Add(restless)
+	if most.Before(at) {
+		return most
+	}
+	return at
 }
 
 // taskJob is the most urgent of the tag's tasks, and those that the same repository answers.

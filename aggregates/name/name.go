@@ -61,6 +61,14 @@ func (b *Book) Claim(kind, name string) (int64, []events.Event) {
 	return id, []events.Event{events.NameClaimed{Kind: kind, ID: id, Name: name}}
 }
 
+// ClaimAs is Claim for a kind whose ids are drawn beforehand. Should the id be taken, the name gets the next one after all.
+func (b *Book) ClaimAs(kind, name string, id int64) (int64, []events.Event) {
+	if b.taken[name] != 0 || id <= 0 || b.byID[id] != "" {
+		return b.Claim(kind, name)
+	}
+	return id, []events.Event{events.NameClaimed{Kind: kind, ID: id, Name: name}}
+}
+
 // Rename gives the bearer of id another name, which must be free.
 func (b *Book) Rename(kind string, id int64, name string) ([]events.Event, error) {
 	switch holder := b.taken[name]; {

@@ -1,4 +1,5 @@
 -- Ids of things without a name book, counted per type as clients expect. After a restore the hub moves each past what the ledger holds.
+create sequence ops.id_package;
 create sequence ops.id_task;
 create sequence ops.id_build;
 create sequence ops.id_rpm;

@@ -245,9 +245,6 @@ func (d Deps) hostTaskWaitResults(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.Service.EndWait(c.Context(), actor, parent); err != nil {
-		return nil, err
-	}
 	ids, err := d.resultsWanted(c, a, parent)
 	if err != nil {
 		return nil, err
@@ -267,7 +264,7 @@ func (d Deps) hostTaskWaitResults(c *Call, a Args) (any, error) {
 		}
 		out = append(out, []any{id, v})
 	}
-	return out, nil
+	return out, d.Service.EndWait(c.Context(), actor, parent) // a task that gets no results goes on waiting
 }
 
 // resultsWanted are the sub-tasks named, or all that have finished.

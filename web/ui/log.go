@@ -161,7 +161,7 @@ func lineNumber(f io.ReaderAt, offset int64) (int64, error) {
 func splitLog(data []byte, offset, n int64, stamps []stamp) (lines []logLine, next int64) {
 	for raw := range bytes.Lines(data) {
 		text := cleanLine(raw)
-		l := logLine{N: n, Class: classify(text), Time: clockOf(&stamps, offset)}
+		l := logLine{N: n, Time: clockOf(&stamps, offset)}
 		if len(text) > lineMost {
 			at := lineMost
 			for !utf8.RuneStart(text[at]) {
@@ -169,7 +169,7 @@ func splitLog(data []byte, offset, n int64, stamps []stamp) (lines []logLine, ne
 			}
 			l.Cut, text = len(text)-at, text[:at]
 		}
-		l.Text = text
+		l.Text, l.Class = text, classify(text)
 		lines = append(lines, l)
 		offset += int64(len(raw))
 		if n > 0 {
