@@ -61,7 +61,9 @@ func ParseNVRA(s string) (NVRA, error) {
 const draftMark = ",draft_"
 
 // DraftRelease is the release of a draft build of this id.
-func DraftRelease(target string, id int64) string { return target + draftMark + strconv.FormatInt(id, 10) }
+func DraftRelease(target string, id int64) string {
+	return target + draftMark + strconv.FormatInt(id, 10)
+}
 
 // TargetRelease is the release that a draft's rpms have, and that it will have when it is promoted.
 func TargetRelease(draft string) (string, error) {
