@@ -67,6 +67,7 @@ const (
 	TagLongFileSizes     Tag = 5008
 	TagLongSize          Tag = 5009
 	TagFileDigestAlgo    Tag = 5011
+	TagPayloadDigest     Tag = 5092
 	TagRecommendName     Tag = 5046
 	TagRecommendVersion  Tag = 5047
 	TagRecommendFlags    Tag = 5048
