@@ -195,6 +195,7 @@ func newSettings(cfg *Config, b buildroot.Backend) (*task.Settings, error) {
 		Packager: cfg.Packager, Vendor: cfg.Vendor, Distribution: cfg.Distribution, HostVendor: cfg.MockHost, BuildTimeout: cfg.BuildTimeout,
 		Backend: b, SCMRules: rules, SCMByRules: cfg.AllowedSCMsUseConfig, SCMByPolicy: cfg.AllowedSCMsUsePolicy, SCMPasswords: cfg.AllowSCMPassword,
 		Lookaside: cfg.Lookaside, SourceLayout: cfg.SourceLayout, LiteralTaskArches: cfg.LiteralTaskArches, ArchCanFail: cfg.BuildArchCanFail,
-		LogTimestamps: cfg.LogTimestamps, RepoPoll: task.DefaultRepoPoll, HTTP: cfg.HTTP, Now: time.Now,
+		LogTimestamps: cfg.LogTimestamps, RepoPoll: task.DefaultRepoPoll,
+		Mail: task.Mail{Host: cfg.SMTPHost, User: cfg.SMTPUser, Password: cfg.SMTPPassword, From: cfg.From}, HTTP: cfg.HTTP, Now: time.Now,
 	}, nil
 }

@@ -37,6 +37,7 @@ func startBuilder(tb testing.TB, h *fakeHub, change func(*builder.Config)) (ctx 
 	cfg := builder.DefaultConfig()
 	cfg.Server, cfg.TopURL, cfg.WorkDir, cfg.User = "http://hub.test/kojihub", h.topURL, tb.TempDir(), "builder1"
 	cfg.Buildroot, cfg.MinSpace, cfg.Vendor, cfg.Distribution, cfg.Packager = "native", 1, "Test Vendor", "Test Linux", "Test Packager"
+	cfg.MaxLoad = 0 // other tests run beside this one
 	cfg.AllowedSCMs = "127.0.0.1*:/*:no:"
 	cfg.Log = slog.New(slog.NewTextHandler(tb.Output(), nil))
 	if change != nil {
@@ -265,7 +266,7 @@ func TestStartFreesStaleTasksAndRefusesUnknownOnes(t *testing.T) {
 	h.until(ctx, "refusal", func() bool { return h.refused[unknown] == "no handler for method" && slices.Contains(h.freed, stale) })
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if methods := fmt.Sprint(h.host.data["methods"]); methods != "[build buildArch buildSRPMFromSCM chainbuild createrepo newRepo rebuildSRPM tagBuild waitrepo]" {
+	if methods := fmt.Sprint(h.host.data["methods"]); methods != "[build buildArch buildNotification buildSRPMFromSCM chainbuild createrepo newRepo rebuildSRPM tagBuild tagNotification waitrepo]" {
 		t.Errorf("methods: %s", methods)
 	}
 }

@@ -38,9 +38,11 @@ type Config struct {
 
 	// MaxJobs is how many tasks run at once, waiting ones included. MinSpace in MiB is how much of WorkDir's disk must be
 	// free for another task. Sleep is the pause between questions to a hub that does not push.
-	MaxJobs  int           `ini:"maxjobs"`
-	MinSpace int64         `ini:"minspace"`
-	Sleep    time.Duration `ini:"sleeptime"`
+	MaxJobs  int   `ini:"maxjobs"`
+	MinSpace int64 `ini:"minspace"`
+	// MaxLoad is the load average for each processor above which the host takes no task; 0 sets no limit.
+	MaxLoad float64       `ini:"max_load_per_cpu"`
+	Sleep   time.Duration `ini:"sleeptime"`
 
 	// Packager, Vendor and Distribution are put into every package. MockHost is the tail of %_host.
 	Packager     string `ini:"packager"`
@@ -83,6 +85,12 @@ type Config struct {
 	MemoryLimit int64  `ini:"native_memory_limit"`
 	PIDLimit    int64  `ini:"native_pid_limit"`
 
+	// SMTPHost is the mail server (HOST or HOST:PORT) for notifications; empty sends none. From is their sender.
+	SMTPHost     string `ini:"smtphost"`
+	SMTPUser     string `ini:"smtp_user"`
+	SMTPPassword string `ini:"smtp_pass"`
+	From         string `ini:"from_addr"`
+
 	// MaxRetries and RetryInterval are for calls that do not reach the hub.
 	MaxRetries    int           `ini:"max_retries"`
 	RetryInterval time.Duration `ini:"retry_interval"`
@@ -96,8 +104,9 @@ type Config struct {
 // DefaultConfig is what holds where a configuration says nothing: kojid's defaults, but for names of our own.
 func DefaultConfig() Config {
 	return Config{
-		WorkDir: "/var/lib/moromi-builder", MaxJobs: 10, MinSpace: 8192, Sleep: 15 * time.Second,
+		WorkDir: "/var/lib/moromi-builder", MaxJobs: 10, MinSpace: 8192, MaxLoad: 4 /* as kojid */, Sleep: 15 * time.Second,
 		Packager: "Moromi", Vendor: "Moromi", Distribution: "Moromi", MockHost: "koji-linux-gnu",
+		From:                 "Build System <buildsys@example.com>",
 		AllowedSCMsUseConfig: true, SourceLayout: true, BuildTimeout: 24 * time.Hour, Buildroot: "auto",
 		MaxRetries: 120, RetryInterval: time.Minute,
 	}

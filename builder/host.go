@@ -20,9 +20,6 @@ import (
 // at once where the hub pushes nothing more.
 const hostReadInterval = 5 * time.Second
 
-// maxLoadPerCPU is kojid's limit of the load average.
-const maxLoadPerCPU = 4
-
 // hostState is what the hub was told last.
 type hostState struct {
 	load  float64
@@ -68,7 +65,7 @@ func (d *daemon) unready() string {
 	if free := int64(st.Bavail) * st.Bsize / mib; free < d.cfg.MinSpace {
 		return fmt.Sprintf("%d MiB free at %s, minspace is %d", free, d.cfg.WorkDir, d.cfg.MinSpace)
 	}
-	if avg, limit := loadAverage(), float64(maxLoadPerCPU*runtime.NumCPU()); avg > limit {
+	if avg, limit := loadAverage(), d.cfg.MaxLoad*float64(runtime.NumCPU()); limit > 0 && avg > limit {
 		return fmt.Sprintf("load average %.2f exceeds %.2f", avg, limit)
 	}
 	return ""

@@ -72,7 +72,7 @@ func (s *Service) addRPM(ctx context.Context, a Actor, b query.Row, r *rpmFile) 
 	return s.withBuildFiles(ctx, id, func() error {
 		return s.withRPMNames(ctx, id, nvras([]events.RPM{r.event}), func() error {
 			// decide once without effect: a file in place is only touched when its rpm is not on record
-			decide := func(b *build.Build) ([]events.Event, error) { return b.Import(r.event, BuildTypeRPM) }
+			decide := func(b *build.Build) ([]events.Event, error) { return b.Import(BuildTypeRPM, r.event) }
 			_, err := DecideOnly(ctx, s, a, "look up build", build.Stream(id), func(b *build.Build) ([]events.Event, error) {
 				_, err := decide(b)
 				return nil, err

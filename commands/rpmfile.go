@@ -44,6 +44,11 @@ func (s *Service) readRPM(rel string) (*rpmFile, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.readRPMAt(p, rel)
+}
+
+// readRPMAt is readRPM for any place of the tree; rel is how faults name the file.
+func (s *Service) readRPMAt(p storage.Path, rel string) (*rpmFile, error) {
 	st, err := s.Files.Lstat(p)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -67,7 +72,20 @@ func (s *Service) readRPM(rel string) (*rpmFile, error) {
 	if _, err := io.Copy(io.Discard, whole); err != nil {
 		return nil, fmt.Errorf("read %s: %w", p, err)
 	}
+	if err := wholeRPM(f); errors.Is(err, rpm.ErrMalformed) {
+		return nil, fault.Wrap(err, fault.Generic, "%s is damaged: its digests are of other bytes; upload it again", rel)
+	} else if err != nil {
+		return nil, fmt.Errorf("read %s: %w", p, err)
+	}
 	return describeRPM(p, h, st.Size(), hex.EncodeToString(sum.Sum(nil)))
+}
+
+// wholeRPM checks an rpm against its own digests. A file that was cut on its way has a good header.
+func wholeRPM(f io.ReadSeeker) error {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return rpm.Verify(f)
 }
 
 func describeRPM(p storage.Path, h *rpm.Header, size int64, sum string) (*rpmFile, error) {

@@ -205,11 +205,11 @@ func (s *Service) OpenTask(ctx context.Context, a Actor, id, host int64) (bool, 
 
 // AssignTask gives a task to a host; false when it is not to be had. Override keeps the scheduler from taking it back.
 func (s *Service) AssignTask(ctx context.Context, a Actor, id, host int64, force, override bool) (ok bool, err error) {
-	_, err = s.decideTask(ctx, a, "assign task", id, func(t *task.Task) (evs []events.Event, err error) {
+	changed, err := s.decideTask(ctx, a, "assign task", id, func(t *task.Task) (evs []events.Event, err error) {
 		evs, ok = t.Assign(host, force, override)
 		return evs, nil
 	})
-	if err == nil && ok {
+	if changed {
 		note := "Assigning task"
 		if override {
 			note += " (override)"

@@ -81,6 +81,13 @@ func TestTaskLife(t *testing.T) {
 	if child != again {
 		t.Errorf("one label, two sub-tasks: %d and %d", child, again)
 	}
+	if next := must[int64](t)(s.MakeTask(ctx, admin, commands.MakeTask{Method: "other", Parent: id})); next != child+1 {
+		t.Errorf("the sub-task after %d is %d: the repeated label took an id", child, next)
+	}
+	wantFault(t, func() error {
+		_, err := s.MakeTask(ctx, admin, commands.MakeTask{Method: "sleep", Arch: "b@d"})
+		return err
+	}(), fault.Generic)
 	row := must[query.Row](t)(task.ByID(ctx, s.DB, child, true, nil))
 	if row["priority"] != int64(19) || row["owner"] != int64(1) || row["parent"] != id || row["label"] != label {
 		t.Errorf("sub-task: %v", row)

@@ -29,6 +29,8 @@ type Config struct {
 	// Workers is how many repositories are made at once.
 	Workers   int
 	Lifetimes Lifetimes
+	// Settling is how long a new build tag must have been left alone before its first repository is made unasked; 0 takes the default.
+	Settling time.Duration
 }
 
 // Lifetimes say how long repositories are kept; the names and defaults are kojira's. Zero fields take the default.
@@ -83,6 +85,9 @@ func (c *Config) fill() error {
 	}
 	if c.Workers <= 0 {
 		c.Workers = defaultWorkers
+	}
+	if c.Settling <= 0 {
+		c.Settling = settling
 	}
 	c.Lifetimes.fill()
 	return nil

@@ -13,7 +13,7 @@ import (
 func (p *Projector) tag(id int64) *tagPlan {
 	t := p.tags[id]
 	if t == nil {
-		t = &tagPlan{id: id}
+		t = &tagPlan{id: id, settle: p.Settling}
 		p.tags[id] = t
 	}
 	return t
@@ -49,6 +49,7 @@ func (l *leading) learn(ctx context.Context, n news) error {
 			return err
 		}
 	}
+	l.welcome()
 	if err := l.touch(ctx, n); err != nil {
 		return err
 	}
@@ -61,6 +62,16 @@ func (l *leading) learn(ctx context.Context, n news) error {
 		return l.loadTasks(ctx)
 	}
 	return nil
+}
+
+// welcome notes when a tag that nothing was known of came to be kept: it counts as changed then.
+func (l *leading) welcome() {
+	now := l.Clock()
+	for _, t := range l.tags {
+		if t.kept && t.made == 0 && t.ended.IsZero() && !t.making && t.firstChange.IsZero() {
+			t.firstChange, t.lastChange = now, now
+		}
+	}
 }
 
 // touch passes changes on to the followed tags that they change.
@@ -132,13 +143,17 @@ func (p *Projector) loadStandings(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, t := range p.tags {
-		t.made = 0
+	known := map[int64]int64{}
+	for id, t := range p.tags {
+		known[id], t.made = t.made, 0
 	}
 	for _, r := range rows {
 		if t := p.tags[r.Tag]; t != nil {
 			t.made = r.CreateEvent
 			t.change = max(t.change, r.EndEvent)
+			if t.made > known[r.Tag] && !t.making { // a builder made it
+				t.ended = p.Clock()
+			}
 		}
 	}
 	return nil

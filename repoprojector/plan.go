@@ -16,7 +16,7 @@ const (
 	quiet = 250 * time.Millisecond
 	// restless is how long a tag that does not come to rest is waited for at most.
 	restless = 5 * time.Second
-	// settling is how long a new build tag must have been left alone before its first repository is made unasked: somebody is setting it up,
+	// settling is, by default, how long a new build tag must have been left alone before its first repository is made unasked: somebody is setting it up,
 	// and every step would outdate the one before. Who needs the repository sooner asks for it, as builds do, and has it made at once.
 	settling = 2 * time.Second
 	// again: a tag that changes after so long a rest is made at once.
@@ -45,15 +45,17 @@ type repoTask struct {
 	id, priority int64
 	event        int64
 	opts         events.RepoOpts
-	open         bool // a former process had begun it
+	open         bool      // a former process had begun it
+	seen         time.Time // when this process first saw it
 }
 
 // tagPlan is what the projector knows of a tag. Times are of the projector's clock.
 type tagPlan struct {
 	id     int64
-	kept   bool  // to be kept current without being asked
-	made   int64 // the event whose content the newest READY repository with the tag's own options has; 0: there is none
-	change int64 // the tag's last change, 0 if none is known that made does not have
+	kept   bool          // to be kept current without being asked
+	settle time.Duration // how long it must have been left alone before its first repository
+	made   int64         // the event whose content the newest READY repository with the tag's own options has; 0: there is none
+	change int64         // the tag's last change, 0 if none is known that made does not have
 	making bool
 
 	firstChange, lastChange time.Time // since a repository was last begun
@@ -98,8 +100,9 @@ func (t *tagPlan) next(now time.Time) (j job, due time.Time, ok bool) {
 		}
 		j, due, ok = x, at, true
 	}
-	if len(t.tasks) > 0 {
-		take(t.taskJob(), time.Time{})
+	if len(t.tasks) > 0 { // others like it may be about to come, and an administrator may give it to a builder
+		j := t.taskJob()
+		take(j, j.tasks[0].seen.Add(quiet))
 	}
 	for _, r := range t.requests {
 		at := time.Time{}
@@ -117,7 +120,7 @@ func (t *tagPlan) next(now time.Time) (j job, due time.Time, ok bool) {
 		switch {
 		case t.firstChange.IsZero(): // from before this process
 		case t.made == 0 && t.ended.IsZero():
-			at = t.calm(settling)
+			at = t.calm(t.settle)
 		case t.firstChange.Sub(t.ended) < again: // more changes may be about to come
 			at = t.calm(quiet)
 		}

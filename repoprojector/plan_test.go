@@ -20,6 +20,9 @@ func TestPlan(t *testing.T) {
 	}{
 		{"nothing to do", []*tagPlan{{id: 1, kept: true, made: 9, change: 9}, {id: 2}}, 9, nil, 0},
 		{"first repository", []*tagPlan{{id: 1, kept: true}}, 9, []int64{1}, 0},
+		{"a tag that is being set up", []*tagPlan{{id: 1, kept: true, settle: settling, change: 2, firstChange: ago(time.Second), lastChange: ago(time.Second)}}, 9, nil, settling - time.Second},
+		{"a tag that takes long to set up", []*tagPlan{{id: 1, kept: true, settle: settling, change: 2, firstChange: ago(restless), lastChange: now}}, 9, []int64{1}, 0},
+		{"a new task", []*tagPlan{{id: 1, tasks: []repoTask{{id: 8, seen: now}}}}, 9, nil, quiet},
 		{"change after a rest", []*tagPlan{{id: 1, kept: true, made: 1, change: 2, firstChange: now, lastChange: now, ended: ago(time.Hour)}}, 9, []int64{1}, 0},
 		{"change just after another", []*tagPlan{{id: 1, kept: true, made: 1, change: 2, firstChange: ago(50 * time.Millisecond), lastChange: ago(50 * time.Millisecond),
 			ended: ago(60 * time.Millisecond)}}, 9, nil, quiet - 50*time.Millisecond},

@@ -65,7 +65,7 @@ func (s *site) check(err error) {
 // start starts a projector, as a hub's start does; stop ends it.
 func (s *site) start() {
 	s.tb.Helper()
-	p, err := repoprojector.New(repoprojector.Config{Service: s.Service, DB: s.DB, Storage: s.Files, CacheDir: s.cache, Source: s.source,
+	p, err := repoprojector.New(repoprojector.Config{Service: s.Service, DB: s.DB, Storage: s.Files, CacheDir: s.cache, Source: s.source, Settling: 50 * time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(&s.log, nil)), Clock: s.clock, Lifetimes: s.lives})
 	s.check(err)
 	s.Projector = p

@@ -3,6 +3,7 @@ package repoprojector
 import (
 	"bytes"
 	"context"
+	"time"
 
 	"moromi/commands"
 	"moromi/internal/fault"
@@ -20,11 +21,18 @@ func (p *Projector) loadTasks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	now, seen := p.Clock(), map[int64]time.Time{}
 	for _, t := range p.tags {
+		for _, x := range t.tasks {
+			seen[x.id] = x.seen
+		}
 		t.tasks = nil
 	}
 	for _, r := range rows {
-		t := repoTask{id: r["id"].(int64), priority: r["priority"].(int64), open: koji.TaskState(r["state"].(int64)) == koji.TaskOpen}
+		t := repoTask{id: r["id"].(int64), priority: r["priority"].(int64), open: koji.TaskState(r["state"].(int64)) == koji.TaskOpen, seen: now}
+		if at, ok := seen[t.id]; ok {
+			t.seen = at
+		}
 		if p.carried[t.id] || r["method"] != "newRepo" {
 			continue
 		}

@@ -3,7 +3,6 @@ package repoprojector
 import (
 	"moromi/commands"
 	"moromi/events"
-	"moromi/internal/koji"
 )
 
 // tagNames is the kind of the names of tags.
@@ -31,7 +30,7 @@ func (n *news) note(at int64, e events.Event) {
 	case events.RepoCreated:
 		n.repos = append(n.repos, e.TagID)
 	case events.RepoStateSet:
-		n.ended = n.ended || koji.RepoState(e.State) != koji.RepoReady
+		n.ended = true
 	case events.RepoRequested, events.RepoRequestPrioritized, events.RepoRequestsFulfilled, events.RepoRequestAbandoned:
 		n.requests = true
 	case events.TaskCreated:

@@ -81,16 +81,18 @@ func (b *Build) Importable() error {
 	return nil
 }
 
-// Import adds one more rpm to the build, and the build type.
-func (b *Build) Import(r events.RPM, btype int64) ([]events.Event, error) {
+// Import adds more rpms to the build, and the build type.
+func (b *Build) Import(btype int64, rpms ...events.RPM) ([]events.Event, error) {
 	if err := b.Importable(); err != nil {
 		return nil, err
 	}
-	if b.rpms[nvra{r.Name, r.Version, r.Release, r.Arch}] != nil {
-		return nil, duplicate(r)
+	for _, r := range rpms {
+		if b.rpms[nvra{r.Name, r.Version, r.Release, r.Arch}] != nil {
+			return nil, duplicate(r)
+		}
 	}
 	typed, err := b.SetType(btype)
-	return append(typed, events.RPMsImported{BuildID: b.id, Draft: b.draft, RPMs: []events.RPM{r}}), err
+	return append(typed, events.RPMsImported{BuildID: b.id, Draft: b.draft, RPMs: rpms}), err
 }
 
 func duplicate(r events.RPM) error {

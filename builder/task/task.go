@@ -56,6 +56,8 @@ type Settings struct {
 	ArchCanFail bool
 	// LogTimestamps sends NAME-ts.log beside each log.
 	LogTimestamps bool
+	// Mail sends notifications.
+	Mail Mail
 	// RepoPoll is the pause between questions for a repository.
 	RepoPoll time.Duration
 	HTTP     *http.Client
@@ -113,15 +115,18 @@ type Handler struct {
 // Handlers are the methods of this package.
 func Handlers() map[string]Handler {
 	return map[string]Handler{
-		"build":            {Weight: 0.2, Signature: "src, target, opts=None", Run: runBuild},
-		"chainbuild":       {Weight: 0.1, Signature: "srcs, target, opts=None", Run: runChainBuild},
-		"buildSRPMFromSCM": {Weight: 1, Signature: "url, build_tag, opts=None", NeedsArch: "build_tag", Run: runBuildSRPMFromSCM},
-		"rebuildSRPM":      {Weight: 1, Signature: "srpm, build_tag, opts=None", NeedsArch: "build_tag", Run: runRebuildSRPM},
-		"buildArch":        {Weight: buildArchWeight, Signature: "pkg, root, arch, keep_srpm, opts=None", NeedsArch: "root", Run: runBuildArch},
-		"tagBuild":         {Weight: 1, Signature: "tag_id, build_id, force=False, fromtag=None, ignore_success=False", Run: runTagBuild},
-		"waitrepo":         {Weight: 0.2, Signature: "tag, newer_than=None, nvrs=None, min_event=None", Run: runWaitRepo},
-		"newRepo":          {Weight: 0.1, Signature: "tag, event=None, src=None, debuginfo=None, separate_src=None, opts=None", Run: runNewRepo},
-		"createrepo":       {Weight: 1.5, Signature: "repo_id, arch, oldrepo", Run: runCreateRepo},
+		"build":             {Weight: 0.2, Signature: "src, target, opts=None", Run: runBuild},
+		"chainbuild":        {Weight: 0.1, Signature: "srcs, target, opts=None", Run: runChainBuild},
+		"buildSRPMFromSCM":  {Weight: 1, Signature: "url, build_tag, opts=None", NeedsArch: "build_tag", Run: runBuildSRPMFromSCM},
+		"rebuildSRPM":       {Weight: 1, Signature: "srpm, build_tag, opts=None", NeedsArch: "build_tag", Run: runRebuildSRPM},
+		"buildArch":         {Weight: buildArchWeight, Signature: "pkg, root, arch, keep_srpm, opts=None", NeedsArch: "root", Run: runBuildArch},
+		"tagBuild":          {Weight: 1, Signature: "tag_id, build_id, force=False, fromtag=None, ignore_success=False", Run: runTagBuild},
+		"waitrepo":          {Weight: 0.2, Signature: "tag, newer_than=None, nvrs=None, min_event=None", Run: runWaitRepo},
+		"newRepo":           {Weight: 0.1, Signature: "tag, event=None, src=None, debuginfo=None, separate_src=None, opts=None", Run: runNewRepo},
+		"createrepo":        {Weight: 1.5, Signature: "repo_id, arch, oldrepo", Run: runCreateRepo},
+		"buildNotification": {Weight: notifyWeight, Signature: "recipients, build, target, weburl", Run: runBuildNotification},
+		"tagNotification": {Weight: notifyWeight, Run: runTagNotification,
+			Signature: "recipients, is_successful, tag_info, from_info, build_info, user_info, ignore_success=None, failure_msg=''"},
 	}
 }
 

@@ -149,6 +149,8 @@ packager = %s
 distribution = %s
 allowed_scms = *:*:no
 force_lock = yes
+# the site has no other host that could take a task while this machine is busy
+max_load_per_cpu = 0
 `, url, url, embeddedHost, filepath.Join(st.settings.Data, "builder.password"), filepath.Join(st.settings.Data, "builder"), "Moromi", "Moromi", "Moromi")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write builder configuration: %w", err)

@@ -92,14 +92,22 @@ func fsckCommand() *cobra.Command {
 		Use:   "fsck",
 		Short: "Read the whole ledger and check that it is whole",
 		Long: `Checks that positions and revisions follow each other without gaps, that times never go back, that every event is known and
-can be decoded, and that every append is there whole. Exit status 1 if anything is wrong.`,
+can be decoded, that every append is there whole, and that nothing is gone which the read models have seen. Exit status 1 if
+anything is wrong.`,
 		Example: "  moromid fsck --data ./site",
 		Args:    args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return onSite(c.Context(), &s, func(ctx context.Context, st *site) error {
+				seen, err := st.checkpoint(ctx) // before the ledger is read, which may grow meanwhile
+				if err != nil {
+					return err
+				}
 				in, err := events.Fsck(ctx, st.ledger, s.LedgerURL == "", nil)
 				if err != nil {
 					return err
+				}
+				if in.Head < seen {
+					in.Problems = append(in.Problems, fmt.Sprintf("the last event is %d, and the read models have seen event %d: the end is gone", in.Head, seen))
 				}
 				for _, p := range in.Problems {
 					fmt.Println(p)
@@ -114,4 +122,12 @@ can be decoded, and that every append is there whole. Exit status 1 if anything 
 	}
 	s.addSiteFlags(c)
 	return c
+}
+
+// checkpoint is how far the live read models are, whoever keeps them up to date.
+func (st *site) checkpoint(ctx context.Context) (at events.Position, err error) {
+	if err := st.db.QueryRow(ctx, `select position from checkpoint`).Scan(&at); err != nil {
+		return 0, fmt.Errorf("read checkpoint: %w", err)
+	}
+	return at, nil
 }

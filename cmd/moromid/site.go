@@ -76,14 +76,19 @@ func (s *settings) resolve() error {
 	return nil
 }
 
+// known are the settings of a configuration file by their names there.
+func (s *settings) known() map[string]*string {
+	return map[string]*string{"data": &s.Data, "database_url": &s.DatabaseURL, "ledger": &s.LedgerURL, "topdir": &s.Topdir, "listen": &s.Listen,
+		"public_url": &s.PublicURL, "policy": &s.PolicyFile}
+}
+
 // readFile takes what flags left open from the [hub] section of the configuration file.
 func (s *settings) readFile() error {
 	f, err := ini.LoadSources(ini.LoadOptions{Insensitive: true}, s.ConfigFile)
 	if err != nil {
 		return fmt.Errorf("read configuration: %w", err)
 	}
-	known := map[string]*string{"data": &s.Data, "database_url": &s.DatabaseURL, "ledger": &s.LedgerURL, "topdir": &s.Topdir, "listen": &s.Listen,
-		"public_url": &s.PublicURL, "policy": &s.PolicyFile}
+	known := s.known()
 	for _, k := range f.Section("hub").Keys() {
 		to := known[k.Name()]
 		if to == nil {

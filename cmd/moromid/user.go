@@ -70,12 +70,18 @@ func userAddCommand() *cobra.Command {
 				if host {
 					t = koji.UserHost
 				}
+				granted, err := findPermissions(ctx, st, perms) // before anything is made
+				if err != nil {
+					return err
+				}
 				id, err := st.service.CreateUser(ctx, commands.Actor{}, commands.CreateUser{Name: a[0], Type: t})
 				if err != nil {
 					return err
 				}
-				if err := grant(ctx, st, id, perms); err != nil {
-					return err
+				for i, p := range granted {
+					if err := st.service.GrantPermission(ctx, commands.Actor{}, id, p, perms[i]); err != nil {
+						return err
+					}
 				}
 				return setPassword(ctx, st, id, password)
 			})
@@ -88,20 +94,23 @@ func userAddCommand() *cobra.Command {
 	return c
 }
 
-func grant(ctx context.Context, st *site, id int64, perms []string) error {
-	for _, p := range perms {
-		row, err := catalog.Find(ctx, st.db, "permission", p)
+// findPermissions gives the ids of permissions, in the order of their names.
+func findPermissions(ctx context.Context, st *site, names []string) ([]int64, error) {
+	if err := st.engine.CatchUp(ctx); err != nil {
+		return nil, err
+	}
+	var ids []int64
+	for _, name := range names {
+		row, err := catalog.Find(ctx, st.db, "permission", name)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if row == nil {
-			return fmt.Errorf("there is no permission %q", p)
+			return nil, fmt.Errorf("there is no permission %q (the hub makes the built-in ones when it first starts)", name)
 		}
-		if err := st.service.GrantPermission(ctx, commands.Actor{}, id, row["id"].(int64), p); err != nil {
-			return err
-		}
+		ids = append(ids, row["id"].(int64))
 	}
-	return nil
+	return ids, nil
 }
 
 // setPassword keeps a password; an empty one leaves the user without.

@@ -44,6 +44,10 @@ no =
     all :: deny
 loop =
     policy loop :: x
+lists =
+    match_any l foo* 7 :: any
+    match_all l b* :: all
+    none :: never
 empty =
 [other]
 x = 1
@@ -71,6 +75,13 @@ x = 1
 		{"sub", map[string]any{"a": "x"}, "via yes", 1},
 		{"sub", map[string]any{"a": "y"}, "not via", 1},
 		{"empty", map[string]any{"a": "y"}, "", 0},
+		{"lists", map[string]any{"l": []any{"x", "foobar"}}, "any", 1},
+		{"lists", map[string]any{"l": []any{"x", int64(7)}}, "any", 1},
+		{"lists", map[string]any{"l": []any{"ba", "bo"}}, "all", 1},
+		{"lists", map[string]any{"l": []any{"ba", nil}}, "", 0},
+		{"lists", map[string]any{"l": []any{}}, "", 0},
+		{"lists", map[string]any{"l": "foo"}, "", 0}, // no list
+		{"lists", map[string]any{"l": int64(7)}, "", 0},
 	} {
 		v, err := p.Apply(context.Background(), plain{}, c.policy, c.data)
 		if err != nil || v.Action != c.action || v.Matched != (c.rules > 0) || len(v.Rules) != c.rules {

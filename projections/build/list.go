@@ -29,7 +29,7 @@ func List(ctx context.Context, db query.DB, f Filter, event *int64, o query.Opts
 	where(q, "build.owner = ?", f.Owner)
 	where(q, "build.promoter = ?", f.Promoter)
 	where(q, "build.volume_id = ?", f.Volume)
-	where(q, "build.state = ?", f.State)
+	where(q, "build.state = ?::bigint", f.State)
 	where(q, "build.cg_id = ?", f.ContentGenerator)
 	where(q, "build.draft = ?", f.Draft)
 	where(q, "events.time < ?", f.CreatedBefore)

@@ -220,9 +220,16 @@ func LastRelease(ctx context.Context, db query.DB, name, version string) (string
 	return r, err
 }
 
+// longestAge in months is further back than any build, and near enough for a date.
+const longestAge = 12 * 1000
+
 // AverageDuration gives the mean time in seconds from a build's creation to its completion over a package's complete builds that tasks made,
 // nil if there are none. months, if not nil, is how far back to look.
 func AverageDuration(ctx context.Context, db query.DB, pkg int64, months *int64) (*float64, error) {
+	if months != nil {
+		near := max(min(*months, longestAge), -longestAge)
+		months = &near
+	}
 	rows, err := db.Query(ctx, `select extract(epoch from avg(build.completion_time - events.time))::float8
 		from build join events on events.id = build.create_event
 		where build.pkg_id = $1 and build.state = 1 and (build.task_id is not null or build.extra like '%koji_task_id%')

@@ -56,7 +56,7 @@ func List(ctx context.Context, db query.DB, f Filter, event *int64, o query.Opts
 		q.Where("repo.tag_id = ?", *f.Tag)
 	}
 	if f.States != nil {
-		q.Where("buildroot.state = any(?)", f.States)
+		q.Where("buildroot.state = any(?::bigint[])", f.States)
 	}
 	if f.RPM != nil {
 		q.Where(`buildroot.id in (select c.buildroot_id from content join buildroot_content c on c.digest = content.digest

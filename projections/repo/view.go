@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 
 	"moromi/internal/fault"
@@ -194,8 +195,11 @@ func condition(q *query.Query, f field, op string, val any) error {
 		}
 		q.Where(f.Expr+"::text = any(?)", vals)
 	case "IS", "IS NOT":
-		word, ok := map[any]string{nil: "NULL", true: "TRUE", false: "FALSE"}[val]
-		if !ok || val != nil && f.kind != boolean {
+		word := "NULL"
+		if flag, ok := val.(bool); ok {
+			word = strings.ToUpper(strconv.FormatBool(flag))
+		}
+		if _, ok := val.(bool); val != nil && (!ok || f.kind != boolean) {
 			return fault.New(fault.Parameter, "Invalid value for %s", op)
 		}
 		q.Where(f.Expr + " " + op + " " + word)

@@ -43,7 +43,7 @@ type Filter struct {
 func List(ctx context.Context, db query.DB, f Filter, o query.Opts) (any, error) {
 	q := full().OrderBy("u.id")
 	if f.Types != nil {
-		q.Where("u.usertype = any(?)", f.Types)
+		q.Where("u.usertype = any(?::bigint[])", f.Types)
 	}
 	if f.Prefix != nil {
 		q.Where("starts_with(u.name, ?)", *f.Prefix)

@@ -89,12 +89,9 @@ unpack() {
 
 unpack_all() {
 	table prune >"$work/prune"
-	local deb
-	for deb in $(table packages | cut -d' ' -f2-); do
-		unpack "$deb" &
-		while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
-	done
-	while [ -n "$(jobs -p)" ]; do wait -n || return; done
+	export -f unpack deb_file
+	export cache work unpacked
+	table packages | cut -d' ' -f2- | xargs -n 1 | xargs -n 1 -P "$(nproc)" bash -euo pipefail -c 'unpack "$1"' unpack
 }
 
 # make_filesystem makes the directories that all share. /usr/lib64 is Debian's library directory, so %_libdir, the

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"moromi/internal/fault"
 	"moromi/internal/koji"
 	"moromi/internal/xmlrpc"
@@ -229,9 +231,18 @@ func (c *Call) invoke(positional []any, kw map[string]any) (result any, err erro
 	return c.method.Func(c, args)
 }
 
+// longestFault bounds a fault's text in bytes: it may quote an argument, and an argument may be a whole request.
+const longestFault = 4 << 10
+
 // faultOf is what a client is told of an error. All else goes to the log, under the request's id.
 func (h *Hub) faultOf(ctx context.Context, log *slog.Logger, id string, err error) *fault.Error {
 	f := fault.Of(err)
+	if f == nil && badValue(err) {
+		f = fault.Wrap(err, fault.Parameter, "a value is not of the type, or not in the range, of what it is compared with")
+	}
+	if f != nil && len(f.Message) > longestFault {
+		f = &fault.Error{Code: f.Code, Message: strings.ToValidUTF8(f.Message[:longestFault], "") + "…", Err: f.Err}
+	}
 	switch {
 	case f == nil:
 		log.ErrorContext(ctx, "internal error", "error", err)
@@ -242,4 +253,14 @@ func (h *Hub) faultOf(ctx context.Context, log *slog.Logger, id string, err erro
 		log.DebugContext(ctx, "call refused", "code", f.Code, "message", f.Message)
 	}
 	return f
+}
+
+// badValue tells the errors of values that the database cannot take: class 22 of SQLSTATE, data exceptions. A value that has no form at all for
+// its column is found by the driver, which has no type for that error.
+func badValue(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return strings.HasPrefix(pg.Code, "22")
+	}
+	return strings.Contains(err.Error(), "failed to encode args[")
 }

@@ -242,7 +242,7 @@ func (d Deps) changeList(c *Call, a Args, in commands.ListPackage, owner, extra 
 	if err := c.RequireLogin(); err != nil {
 		return err
 	}
-	if in.ExtraArches, err = arches(extra); err != nil {
+	if in.ExtraArches, err = archList(extra); err != nil {
 		return err
 	}
 	actor, err := d.actor(c)

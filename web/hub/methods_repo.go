@@ -73,11 +73,11 @@ func (d Deps) repoInfo(c *Call, a Args) (any, error) {
 func (d Deps) getRepo(c *Call, a Args) (any, error) {
 	f := repo.Find{State: int64(koji.RepoReady), Dist: a.Bool("dist")}
 	var err error
-	if f.Tag, err = d.repoTagID(c, a.Get("tag")); err != nil {
-		return nil, err
-	}
 	state, err := a.IntOrNil("state")
 	if err != nil {
+		return nil, err
+	}
+	if f.Tag, err = d.repoTagID(c, a.Get("tag")); err != nil {
 		return nil, err
 	}
 	if state != nil {

@@ -19,6 +19,8 @@ func rpmMethods(d Deps) []Method {
 		{Name: "listBuildRPMs", Params: "build", Auth: Anonymous, Help: "The rpms of a build.", Func: d.listBuildRPMs},
 		{Name: "queryRPMSigs", Params: "rpm_id=None, sigkey=None, queryOpts=None", Auth: Anonymous, Help: "Signature headers that are kept: of an rpm, of a key, or all.", Func: d.queryRPMSigs},
 		{Name: "importRPM", Params: "path, basename", Auth: Admin, Write: true, Help: "Import an uploaded rpm to its build, which a source rpm makes.", Func: d.importRPM},
+		{Name: "mergeScratch", Params: "task_id", Auth: Admin, Write: true,
+			Help: "Import a scratch build's rpms into the build of the same source that lacks their architectures; answers the build's id.", Func: d.mergeScratch},
 		{Name: "addExternalRPM", Params: "rpminfo, external_repo, strict=True", Auth: Admin, Write: true, Help: "Make an rpm of an external repository known.", Func: d.addExternalRPM},
 		{Name: "addRPMSig", Params: "an_rpm, data", Auth: Perm("sign"), Write: true, Help: "Keep a signature header (base64) for an rpm.", Func: d.addRPMSig},
 		{Name: "deleteRPMSig", Params: "rpminfo, sigkey=None, all_sigs=False", Auth: Admin, Write: true, Help: "Forget an rpm's signature by a key, or all.", Func: d.deleteRPMSig},
@@ -151,6 +153,18 @@ func (d Deps) importRPM(c *Call, a Args) (any, error) {
 		return nil, err
 	}
 	return orNil(d.Service.ImportRPM(c.Context(), actor, dir, name))
+}
+
+func (d Deps) mergeScratch(c *Call, a Args) (any, error) {
+	task, err := a.Reject(fault.Import).Int("task_id")
+	if err != nil {
+		return nil, err
+	}
+	actor, err := d.actor(c)
+	if err != nil {
+		return nil, err
+	}
+	return d.Service.MergeScratch(c.Context(), actor, task)
 }
 
 func (d Deps) addExternalRPM(c *Call, a Args) (any, error) {

@@ -83,15 +83,15 @@ func (d Deps) rpmHeader(c *Call, info any, strict bool) (query.Row, *rpm.Header,
 }
 
 func (d Deps) getRPMDeps(c *Call, a Args) (any, error) {
+	_, h, err := d.rpmHeader(c, a.Get("rpmID"), a.Bool("strict"))
+	if err != nil {
+		return nil, err
+	}
 	o, err := a.QueryOpts("queryOpts")
 	if err != nil {
 		return nil, err
 	}
 	kind, err := a.IntOrNil("depType")
-	if err != nil {
-		return nil, err
-	}
-	_, h, err := d.rpmHeader(c, a.Get("rpmID"), a.Bool("strict"))
 	if err != nil {
 		return nil, err
 	}
@@ -126,11 +126,11 @@ func fileRows(h *rpm.Header) ([]query.Row, error) {
 }
 
 func (d Deps) listRPMFiles(c *Call, a Args) (any, error) {
-	o, err := a.QueryOpts("queryOpts")
+	_, h, err := d.rpmHeader(c, a.Get("rpmID"), false)
 	if err != nil {
 		return nil, err
 	}
-	_, h, err := d.rpmHeader(c, a.Get("rpmID"), false)
+	o, err := a.QueryOpts("queryOpts")
 	if err != nil {
 		return nil, err
 	}

@@ -155,8 +155,18 @@ func (d Deps) listTags(c *Call, a Args) (any, error) {
 	return tag.List(c.Context(), d.DB, f, nil, o)
 }
 
-// arches reads arches that are separated by blanks, or a list of them. None stays none.
+// arches reads arches that are separated by blanks, or a list of them, and checks them. None stays none.
 func arches(v any) (*string, error) {
+	text, err := archList(v)
+	if err != nil || text == nil {
+		return nil, err
+	}
+	checked, err := koji.ParseArches(*text)
+	return &checked, err
+}
+
+// archList is arches without the check.
+func archList(v any) (*string, error) {
 	var text string
 	switch v := v.(type) {
 	case nil:
@@ -174,8 +184,7 @@ func arches(v any) (*string, error) {
 	default:
 		return nil, fault.New(fault.Generic, "arches must be text, not %s", pyType(v))
 	}
-	text, err := koji.ParseArches(text)
-	return &text, err
+	return &text, nil
 }
 
 // extraSettings encodes the values of extra settings.

@@ -28,6 +28,10 @@ func tagBuildMethods(d Deps) []Method {
 		{Name: "moveBuild", Params: "tag1, tag2, build, force=False", Auth: Session, Write: true, Help: "Ask for a build to be moved from one tag to another; answers the id of the task that does it.", Func: d.moveBuild},
 		{Name: "moveAllBuilds", Params: "tag1, tag2, package, force=False", Auth: Session, Write: true, Help: "Ask for all builds of a package to be moved, oldest first; answers the ids of the tasks.", Func: d.moveAllBuilds},
 		{Name: "massTag", Params: "tag, builds", Auth: Perm("tag"), Write: true, Help: "Tag many builds in one event, past every check.", Func: d.massTag},
+		{Name: "snapshotTag", Params: "src, dst, config=True, pkgs=True, builds=True, groups=True, latest_only=True, inherit_builds=True, event=None, force=False", Auth: Perm("tag"), Write: true,
+			Help: "Make a tag with what another has, or had at an event; inheritance and external repositories are not taken over.", Func: d.snapshotTag},
+		{Name: "snapshotTagModify", Params: "src, dst, config=True, pkgs=True, builds=True, groups=True, latest_only=True, inherit_builds=True, event=None, force=False, remove=False", Auth: Perm("tag"), Write: true,
+			Help: "Bring a tag to what another has, or had at an event; remove takes out what the other does not have.", Func: d.snapshotTagModify},
 		{Name: "host.tagBuild", Params: "task_id, tag, build, force=False, fromtag=None", Auth: Host, Write: true, Help: "Tag a build on behalf of the task's owner.", Func: d.hostTagBuild},
 		{Name: "host.tagNotification", Params: "is_successful, tag_id, from_id, build_id, user_id, ignore_success=False, failure_msg=''", Auth: Host, Write: true, Help: "Report how a tagging went, so that people are told.", Func: d.hostTagNotification},
 	}

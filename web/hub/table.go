@@ -4,7 +4,7 @@ package hub
 func DomainMethods(d Deps) []Method {
 	var all []Method
 	for _, table := range []func(Deps) []Method{
-		userMethods, policyMethods, channelMethods, hostMethods, taskMethods, hostTaskMethods, tagMethods, packageMethods, tagBuildMethods,
+		userMethods, policyMethods, channelMethods, hostMethods, taskMethods, schedulerMethods, hostTaskMethods, tagMethods, packageMethods, tagBuildMethods,
 		targetMethods, externalRepoMethods, tagGroupMethods, eventMethods, historyMethods,
 		buildMethods, hostBuildMethods, buildrootMethods, rpmMethods, rpmFileMethods, archiveMethods, volumeMethods, repoMethods, repoRequestMethods, hostRepoMethods,
 		notificationMethods, searchMethods,

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"testing"
 
 	"moromi/internal/xmlrpc"
 	"moromi/web/auth"
@@ -25,10 +26,12 @@ type statusError int
 func (e statusError) Error() string { return "HTTP " + strconv.Itoa(int(e)) }
 
 // open gives a user's new session without asking for a password.
-func (s *site) open(user string, exclusive bool) *client {
-	s.t.Helper()
-	g, err := s.sessions.Open(s.t.Context(), auth.Opening{UserID: s.users[user], HostIP: "127.0.0.1", Exclusive: exclusive})
-	s.check(err)
+func (s *site) open(t testing.TB, user string) *client {
+	t.Helper()
+	g, err := s.sessions.Open(t.Context(), auth.Opening{UserID: s.users[user], HostIP: "127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &client{site: s, id: strconv.FormatInt(g.ID, 10), key: g.Key}
 }
 

@@ -22,14 +22,14 @@ type comparison struct {
 	events numbers
 	ids    map[string]*numbers
 	tokens map[string]string // recorded → ours
-	times  *regexp.Regexp    // keys whose values differ from run to run
+	times  *regexp.Regexp    // keys whose values differ from run to run; query_event is the caller's event, which may be between two that are known
 	stamp  *regexp.Regexp    // a time within a text
 	place  *regexp.Regexp    // of what sites name themselves
 }
 
 func newComparison() *comparison {
 	c := &comparison{words: newVocabulary(), ids: map[string]*numbers{}, tokens: map[string]string{},
-		times: regexp.MustCompile(`(_ts|_time|^ts|^timestamp|mtime|st_[acm]time|^token|session-key|last_update|^callnum)$`),
+		times: regexp.MustCompile(`(_ts|_time|^ts|^timestamp|mtime|st_[acm]time|^token|session-key|last_update|^callnum|^query_event)$`),
 		stamp: regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(\+00:00)?`),
 		place: regexp.MustCompile(`\$\{[A-Z]+\}`)}
 	for _, kind := range []string{"tag", "build", "rpm", "buildroot", "task"} {
@@ -136,7 +136,8 @@ func (c *comparison) diff(a, b any, p place) string {
 
 // numbered gives the correspondence that an integer at p belongs to, nil if it is an ordinary number.
 func (c *comparison) numbered(p place) (*numbers, string) {
-	if c.words.eventKeys[p.key] || p.key == "id" && c.words.eventResults[p.method] || p.path == "" && c.words.eventScalars[p.method] {
+	if c.words.eventKeys[p.key] || p.key == "id" && c.words.eventResults[p.method] || p.path == "" && c.words.eventScalars[p.method] ||
+		p.path == "[1]" && p.method == "host.repoInit" {
 		return &c.events, "event"
 	}
 	kind := c.words.idKeys[p.key]

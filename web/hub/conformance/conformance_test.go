@@ -41,6 +41,9 @@ func TestRecordings(t *testing.T) {
 				r := newReplay(newSite(t, policy), params, fixtures)
 				compared, same := 0, 0
 				for _, s := range readRecording(t, file) {
+					if dir := madeBefore(name, s.Step); dir != "" {
+						r.site.check(os.MkdirAll(filepath.Join(r.site.top, dir), 0o755))
+					}
 					difference := r.play(s)
 					found.note(fmt.Sprintf("%s:%03d", name, s.Step), s.Method, difference)
 					if !s.Withheld {
@@ -62,6 +65,14 @@ func TestRecordings(t *testing.T) {
 		return
 	}
 	found.check(t, known)
+}
+
+// madeBefore gives the directory of the topdir that was made by hand before a step was recorded, empty if there was none.
+func madeBefore(recording string, step int) string {
+	if recording == "12_drafts_volumes" && step == 8 {
+		return "vol/vol1"
+	}
+	return ""
 }
 
 // outcomes are the differing steps of all recordings. It is safe for concurrent use.

@@ -18,7 +18,6 @@ import (
 	"moromi/internal/koji"
 	"moromi/internal/storage"
 	"moromi/projections/catalog"
-	"moromi/repoprojector"
 	"moromi/web/auth"
 	"moromi/web/hub"
 )
@@ -44,7 +43,8 @@ func accounts() []account {
 	}
 }
 
-// site is a whole hub that listens, put together as moromid does it.
+// site is a whole hub that listens, put together as moromid does it, but without the projector that makes repositories: it would take newRepo
+// tasks at moments of its own from the builders that the recordings have for them.
 type site struct {
 	t        testing.TB
 	url      string // of the hub: it ends in /kojihub
@@ -74,17 +74,12 @@ func newSite(t testing.TB, policy string) *site {
 	s.check(err)
 	notices := hub.NewNotices()
 	engine.OnCommit(notices.Watch)
-	projector, err := repoprojector.New(repoprojector.Config{Service: s.service, DB: db, Storage: top, CacheDir: t.TempDir(), Log: log})
-	s.check(err)
-	t.Cleanup(func() { s.check(projector.Close()) })
-	engine.OnCommit(projector.Watch)
 	s.hub, err = hub.New(hub.Config{Methods: hub.DomainMethods(hub.Deps{Service: s.service, DB: db, Storage: top}), Users: backend, Sessions: s.sessions,
 		Storage: top, Tasks: backend, Volumes: backend, Notifier: notices, Log: log})
 	s.check(err)
 	s.addUsers()
 	s.background(s.sessions.Run)
 	s.background(s.service.Scheduler.Run)
-	s.background(projector.Run)
 	e := echo.New()
 	s.hub.Register(e)
 	server := httptest.NewUnstartedServer(e)
