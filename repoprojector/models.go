@@ -137,9 +137,22 @@ func (m models) rpms(ctx context.Context, tag int64, f tagmodel.BuildFilter, eve
 	return out, err
 }
 
+// Comps is the comps file of a tag's groups as of an event, as in the repositories that are made here; for those that builders make.
+func Comps(ctx context.Context, db query.DB, tag, event int64) ([]byte, error) {
+	groups, err := tagGroups(ctx, db, tag, event)
+	if err != nil {
+		return nil, err
+	}
+	return repodata.Comps(groups, true), nil
+}
+
 // groups gives the comps groups that hold in the tag.
 func (m models) groups(ctx context.Context, tag, event int64) ([]repodata.Group, error) {
-	rows, err := tagmodel.TagGroups(ctx, m.db, tag, &event, true, true, true, false)
+	return tagGroups(ctx, m.db, tag, event)
+}
+
+func tagGroups(ctx context.Context, db query.DB, tag, event int64) ([]repodata.Group, error) {
+	rows, err := tagmodel.TagGroups(ctx, db, tag, &event, true, true, true, false)
 	if err != nil {
 		return nil, fmt.Errorf("groups of tag %d: %w", tag, err)
 	}

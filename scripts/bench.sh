@@ -35,6 +35,13 @@ if [ -z "${MOROMI_TEST_POSTGRES:-}" ]; then
 	export MOROMI_TEST_POSTGRES
 fi
 
+# Builds need a distribution with a compiler: the demo's.
+if [ -z "${MOROMI_TEST_REPO:-}" ] && grep -q ' \./builder' "$work/wanted"; then
+	scripts/bootstrap/make.sh .cache "$work/distribution" >&2
+	createrepo_c --quiet --excludes '*.src.rpm' "$work/distribution" >&2
+	export MOROMI_TEST_REPO=$work/distribution
+fi
+
 status=0
 # One run for each benchmark: go test takes a pattern for each level of a benchmark's name.
 while read -r package benchmark; do

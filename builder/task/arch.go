@@ -2,46 +2,20 @@ package task
 
 import (
 	"math/rand/v2"
-	"path"
 	"slices"
 	"sort"
 	"strings"
 
 	"moromi/builder/scm"
 	"moromi/internal/fault"
+	"moromi/internal/koji"
 	"moromi/internal/rpm"
 )
-
-// canonArch is the family an architecture belongs to (koji.canonArch): i686 is i386.
-func canonArch(arch string) string {
-	match := func(pattern string) bool { ok, _ := path.Match(pattern, arch); return ok }
-	switch {
-	case match("i?86") || arch == "athlon":
-		return "i386"
-	case arch == "ia32e":
-		return "x86_64"
-	case arch == "ppc64le":
-		return "ppc64le"
-	case match("ppc64*"):
-		return "ppc64"
-	case match("sparc64*"):
-		return "sparc64"
-	case match("sparc*"):
-		return "sparc"
-	case match("alpha*"):
-		return "alpha"
-	case match("arm*h*"):
-		return "armhfp"
-	case match("arm*"):
-		return "arm"
-	}
-	return arch
-}
 
 func canonArches(list string) []string {
 	var out []string
 	for a := range strings.FieldsSeq(list) {
-		out = append(out, canonArch(a))
+		out = append(out, koji.CanonArch(a))
 	}
 	return out
 }
@@ -74,7 +48,7 @@ func archList(tag map[string]any, h *rpm.Header, extra, override string) ([]stri
 	var out []string
 	for _, a := range list {
 		// An architecture of another family could not be built in the tag's roots.
-		if (a == "noarch" || slices.Contains(canonical, canonArch(a))) && !slices.Contains(out, a) {
+		if (a == "noarch" || slices.Contains(canonical, koji.CanonArch(a))) && !slices.Contains(out, a) {
 			out = append(out, a)
 		}
 	}
@@ -91,7 +65,7 @@ func taskArch(arch, literal string, tag map[string]any, h *rpm.Header) (string, 
 		return arch, nil
 	}
 	if arch != "noarch" {
-		return canonArch(arch), nil
+		return koji.CanonArch(arch), nil
 	}
 	var exclusive, exclude []string
 	if h != nil {

@@ -46,7 +46,7 @@ func (j *Job) newRoot(ctx context.Context, o rootOptions) (*taskRoot, error) {
 	if err != nil {
 		return nil, err
 	}
-	arch := canonArch(o.arch)
+	arch := koji.CanonArch(o.arch)
 	target := o.arch
 	if target == "armhfp" {
 		target = "armv7hl" // what autoconf knows

@@ -17,7 +17,7 @@ import (
 
 // The short form runs with all tests, the long one with `make torture`.
 const (
-	shortRounds   = 3
+	shortRounds   = 2
 	tortureRounds = 300
 	// crashWindow is the time in which the crash of a round comes, after the first acknowledged change of each writer.
 	crashWindow = 300 * time.Millisecond

@@ -68,7 +68,10 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 		return nil, fmt.Errorf("repo projector: %w", err)
 	}
 	st.engine.OnCommit(st.projector.Watch)
-	deps := hub.Deps{Service: st.service, DB: st.db, Storage: top}
+	deps := hub.Deps{Service: st.service, DB: st.db, Storage: top,
+		Comps: func(ctx context.Context, tag, event int64) ([]byte, error) {
+			return repoprojector.Comps(ctx, st.db, tag, event)
+		}}
 	h, err := hub.New(hub.Config{Methods: hub.DomainMethods(deps), Users: backend, Sessions: sessions, Storage: top, Tasks: backend,
 		Volumes: backend, Notifier: notices, Log: st.log})
 	if err != nil {
@@ -77,9 +80,6 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	h.Register(e)
-	if err := st.registerPages(e, top); err != nil {
-		return nil, err
-	}
 	if err := st.registerPages(e, top); err != nil {
 		return nil, err
 	}
