@@ -35,11 +35,10 @@ if [ -z "${MOROMI_TEST_POSTGRES:-}" ]; then
 	export MOROMI_TEST_POSTGRES
 fi
 
-# Builds need a distribution with a compiler: the demo's.
-if [ -z "${MOROMI_TEST_REPO:-}" ] && grep -q ' \./builder' "$work/wanted"; then
-	scripts/bootstrap/make.sh .cache "$work/distribution" >&2
-	createrepo_c --quiet --excludes '*.src.rpm' "$work/distribution" >&2
-	export MOROMI_TEST_REPO=$work/distribution
+# A build needs a distribution with a compiler, which a machine need not have.
+if [ -z "${MOROMI_TEST_REPO:-}" ] && grep -q BenchmarkBuildC "$work/wanted"; then
+	echo "bench: build_c_overhead_p50 is left out: MOROMI_TEST_REPO names no repository with gcc" >&2
+	sed -i /BenchmarkBuildC/d "$work/wanted"
 fi
 
 status=0
