@@ -113,3 +113,15 @@ func TestNoSite(t *testing.T) {
 	t.Parallel()
 	wantRefused(t, exitFailed, "there is no site in", "fsck", "--data", t.TempDir())
 }
+
+// TestDatabaseURLKeepsItsPassword: an address that cannot be read is refused without being quoted.
+func TestDatabaseURLKeepsItsPassword(t *testing.T) {
+	t.Parallel()
+	const password = "pa55word"
+	for _, url := range []string{"postgres://u:" + password + "@host:port/x", "postgres://h/x?password=" + password + "&sslmode=odd", "%" + password} {
+		out, complaint, status := verb(t, "", "fsck", "--database-url", url)
+		if status == 0 || strings.Contains(out+complaint, password) || !strings.Contains(complaint, "database URL") {
+			t.Errorf("%s: status %d, %q %q", url, status, out, complaint)
+		}
+	}
+}

@@ -195,7 +195,8 @@ const postgresStop = time.Minute
 func (st *site) openPool(ctx context.Context, url string) error {
 	c, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return fmt.Errorf("database URL: %w", err)
+		// what pgx says quotes the URL, and a password may stand anywhere in it
+		return errors.New("the database URL cannot be read: it should be like postgres://USER@HOST/NAME")
 	}
 	c.MaxConns = appConnections
 	c.ConnConfig.RuntimeParams["search_path"] = migrations.ReadModelSchema() + ", public"

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -234,11 +235,21 @@ func (c *Call) invoke(positional []any, kw map[string]any) (result any, err erro
 // longestFault bounds a fault's text in bytes: it may quote an argument, and an argument may be a whole request.
 const longestFault = 4 << 10
 
+// diskFull tells errors of a file system, or of PostgreSQL on one, that has no room or over whose quota a write would be.
+func diskFull(err error) bool {
+	var pg *pgconn.PgError
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.As(err, &pg) && pg.Code == "53100"
+}
+
 // faultOf is what a client is told of an error. All else goes to the log, under the request's id.
 func (h *Hub) faultOf(ctx context.Context, log *slog.Logger, id string, err error) *fault.Error {
 	f := fault.Of(err)
 	if f == nil && badValue(err) {
 		f = fault.Wrap(err, fault.Parameter, "a value is not of the type, or not in the range, of what it is compared with")
+	}
+	if f == nil && diskFull(err) {
+		log.ErrorContext(ctx, "disk full", "error", err)
+		f = fault.Wrap(err, fault.Generic, "a disk of the hub is full; try again when its administrator has made room")
 	}
 	if f != nil && len(f.Message) > longestFault {
 		f = &fault.Error{Code: f.Code, Message: strings.ToValidUTF8(f.Message[:longestFault], "") + "…", Err: f.Err}

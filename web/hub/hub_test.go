@@ -188,6 +188,9 @@ func TestInternalErrorsKeepTheirSecrets(t *testing.T) {
 			t.Errorf("%s: the log does not have %q under %s", method, secret, id[1])
 		}
 	}
+	if f := c.wantFault(fault.Generic, "bad.full"); !strings.Contains(f.String, "disk of the hub is full") || strings.Contains(f.String, "secret") {
+		t.Errorf("a full disk is told as %q", f.String)
+	}
 	if f := c.wantFault(fault.Build, "bad.cause"); f.String != "no such build" {
 		t.Errorf("a fault with a cause is told as %q", f.String)
 	}

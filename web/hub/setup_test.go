@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -162,6 +164,9 @@ func (d *domain) methods() []hub.Method {
 		{Name: "bad.param", Params: "x=1", Auth: hub.Anonymous, Help: help, Func: func(_ *hub.Call, a hub.Args) (any, error) { return a.Int("y") }},
 		{Name: "bad.internal", Auth: hub.Anonymous, Help: help, Func: func(*hub.Call, hub.Args) (any, error) {
 			return nil, io.ErrUnexpectedEOF
+		}},
+		{Name: "bad.full", Auth: hub.Anonymous, Help: help, Func: func(*hub.Call, hub.Args) (any, error) {
+			return nil, &fs.PathError{Op: "write", Path: "/srv/secret/file", Err: syscall.ENOSPC}
 		}},
 		{Name: "bad.cause", Auth: hub.Anonymous, Help: help, Func: func(*hub.Call, hub.Args) (any, error) {
 			return nil, fault.Wrap(io.ErrUnexpectedEOF, fault.Build, "no such build")
