@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"moromi/internal/hubclient"
+	"moromi/internal/xmlrpc"
 )
 
 // backgroundPriority is added to a task's priority by --background.
@@ -55,7 +56,7 @@ func (o *buildFlags) options(f *pflag.FlagSet) (row, error) {
 	}
 	opts := row{"wait_builds": o.waitBuilds, "custom_user_metadata": row{}}
 	if o.metadata != "" {
-		v, err := fromJSON(o.metadata)
+		v, err := xmlrpc.FromJSON(o.metadata)
 		object, ok := v.(map[string]any)
 		if err != nil || !ok {
 			return nil, usagef("--custom-user-metadata must be a JSON object")

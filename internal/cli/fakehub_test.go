@@ -59,14 +59,14 @@ func newFakeHub(t *testing.T) *fakeHub {
 	for _, list := range h.answers {
 		for i := range list {
 			for _, v := range []*any{&list[i].Result} {
-				if *v, err = numbers(*v); err != nil {
+				if *v, err = xmlrpc.JSONNumbers(*v); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if _, err = numbers(list[i].Args); err != nil {
+			if _, err = xmlrpc.JSONNumbers(list[i].Args); err != nil {
 				t.Fatal(err)
 			}
-			if _, err = numbers(list[i].Kwargs); err != nil {
+			if _, err = xmlrpc.JSONNumbers(list[i].Kwargs); err != nil {
 				t.Fatal(err)
 			}
 		}

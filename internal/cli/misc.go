@@ -10,6 +10,7 @@ import (
 
 	"moromi/internal/hubclient"
 	"moromi/internal/koji"
+	"moromi/internal/xmlrpc"
 )
 
 func miscCommands() []spec { return []spec{hello(), callMethod(), listAPI(), search(), version()} }
@@ -99,7 +100,7 @@ Values are numbers, None, True, False or text, or JSON with --json-input.`,
 func (o *callFlags) arguments(words []string) ([]any, error) {
 	named := kw{}
 	if o.kwargs != "" {
-		v, err := fromJSON(o.kwargs)
+		v, err := xmlrpc.FromJSON(o.kwargs)
 		object, ok := v.(map[string]any)
 		if err != nil || !ok {
 			return nil, usagef("--kwargs must be a JSON object")
@@ -116,7 +117,7 @@ func (o *callFlags) arguments(words []string) ([]any, error) {
 		v := argument(value, false)
 		if o.json || o.jsonInput {
 			var err error
-			if v, err = fromJSON(value); err != nil && o.bare {
+			if v, err = xmlrpc.FromJSON(value); err != nil && o.bare {
 				v = value
 			} else if err != nil {
 				return nil, usagef("%q is not JSON; --bare-strings takes it for text", value)

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"math/big"
+	"moromi/internal/xmlrpc"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,7 +40,7 @@ func TestPprintAgainstPython(t *testing.T) {
 	}
 	want := strings.Split(string(out), "\x00")
 	for i, text := range values {
-		v, err := fromJSON(text)
+		v, err := xmlrpc.FromJSON(text)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"path"
@@ -12,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"moromi/internal/hubclient"
+	"moromi/internal/xmlrpc"
 )
 
 func tagCommands() []spec {
@@ -96,49 +96,11 @@ func argument(s string, parseJSON bool) any {
 		return false
 	}
 	if parseJSON {
-		if v, err := fromJSON(s); err == nil {
+		if v, err := xmlrpc.FromJSON(s); err == nil {
 			return v
 		}
 	}
 	return s
-}
-
-// fromJSON reads JSON into values that can be sent: whole numbers as integers.
-func fromJSON(s string) (any, error) {
-	d := json.NewDecoder(strings.NewReader(s))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		return nil, err
-	}
-	if d.More() {
-		return nil, fmt.Errorf("more than one JSON value in %q", s)
-	}
-	return numbers(v)
-}
-
-func numbers(v any) (any, error) {
-	var err error
-	switch v := v.(type) {
-	case json.Number:
-		if n, err := v.Int64(); err == nil {
-			return n, nil
-		}
-		return v.Float64()
-	case []any:
-		for i := range v {
-			if v[i], err = numbers(v[i]); err != nil {
-				return nil, err
-			}
-		}
-	case map[string]any:
-		for k := range v {
-			if v[k], err = numbers(v[k]); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return v, nil
 }
 
 func editTag() spec {

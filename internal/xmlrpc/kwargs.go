@@ -19,7 +19,7 @@ func SplitKwargs(params []any) (positional []any, kw map[string]any) {
 	case Kwargs:
 		return params[:last:last], maps.Clone(map[string]any(m))
 	case map[string]any:
-		if !truthy(m[starstar]) {
+		if !Truthy(m[starstar]) {
 			break
 		}
 		kw = maps.Clone(m)
@@ -29,8 +29,8 @@ func SplitKwargs(params []any) (positional []any, kw map[string]any) {
 	return params, map[string]any{}
 }
 
-// truthy follows Python, where clients may send 1 or "yes" for true.
-func truthy(v any) bool {
+// Truthy is Python's truth of a decoded value: clients may send 1 or "yes" for true.
+func Truthy(v any) bool {
 	switch v := v.(type) {
 	case nil:
 		return false

@@ -2,9 +2,8 @@ package query
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"strings"
+	"moromi/internal/xmlrpc"
 )
 
 // JSON decodes a JSON text as clients know it: whole numbers are int64, others float64. Nil stays nil.
@@ -13,37 +12,7 @@ func JSON(text any) (any, error) {
 	if !ok {
 		return nil, nil
 	}
-	d := json.NewDecoder(strings.NewReader(s))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		return nil, fmt.Errorf("decode json: %w", err)
-	}
-	return numbers(v)
-}
-
-func numbers(v any) (any, error) {
-	var err error
-	switch v := v.(type) {
-	case json.Number:
-		if i, err := v.Int64(); err == nil {
-			return i, nil
-		}
-		return v.Float64()
-	case []any:
-		for i := range v {
-			if v[i], err = numbers(v[i]); err != nil {
-				return nil, err
-			}
-		}
-	case map[string]any:
-		for k := range v {
-			if v[k], err = numbers(v[k]); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return v, nil
+	return xmlrpc.FromJSON(s)
 }
 
 // DecodeKey replaces the JSON text under key by what it stands for, in each row that has it.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"moromi/internal/fault"
+	"moromi/internal/xmlrpc"
 )
 
 // Args are a call's arguments, bound to the parameters of its method as Python would. The getters take a parameter's name; one that the
@@ -141,7 +142,7 @@ func (a Args) Extra() map[string]any { return a.extra }
 func (a Args) IsNil(name string) bool { return a.Get(name) == nil }
 
 // Bool is Python's truth of the value: most of Koji's flags are used that way.
-func (a Args) Bool(name string) bool { return pyTrue(a.Get(name)) }
+func (a Args) Bool(name string) bool { return xmlrpc.Truthy(a.Get(name)) }
 
 func (a Args) wrong(name, want string) error {
 	v := a.Get(name)

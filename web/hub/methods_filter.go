@@ -124,14 +124,14 @@ func filterOptions(v any) (filterOpts, error) {
 	if !ok && v != nil {
 		return o, fault.New(fault.Internal, "filterOpts must be a struct, not %s", pyType(v))
 	}
-	if order, given := m["order"]; given && pyTrue(order) {
+	if order, given := m["order"]; given && xmlrpc.Truthy(order) {
 		if o.order, ok = order.(string); !ok {
 			return o, fault.New(fault.Internal, "order must be text, not %s", pyType(order))
 		}
 		o.order, o.descending = strings.CutPrefix(o.order, "-")
 	}
 	if g, given := m["noneGreatest"]; given {
-		o.nilGreatest = pyTrue(g)
+		o.nilGreatest = xmlrpc.Truthy(g)
 	}
 	for name, to := range map[string]**int64{"offset": &o.offset, "limit": &o.limit} {
 		switch n := m[name].(type) {

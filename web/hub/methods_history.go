@@ -6,6 +6,7 @@ import (
 
 	"moromi/aggregates/name"
 	"moromi/internal/fault"
+	"moromi/internal/xmlrpc"
 	"moromi/projections/catalog"
 	"moromi/projections/history"
 	"moromi/projections/query"
@@ -110,7 +111,7 @@ func (d Deps) historyFilter(c *Call, names []string, kw map[string]any) (history
 		f.Key = &text
 	}
 	if v := kw["active"]; v != nil {
-		active := pyTrue(v)
+		active := xmlrpc.Truthy(v)
 		f.Active = &active
 	}
 	return f, historyTimes(&f, kw)

@@ -5,6 +5,7 @@ import (
 	"moromi/events"
 	"moromi/internal/fault"
 	"moromi/internal/koji"
+	"moromi/internal/xmlrpc"
 	"moromi/projections/build"
 	"moromi/projections/rpm"
 )
@@ -45,7 +46,7 @@ func (d Deps) hostInitBuild(c *Call, a Args) (any, error) {
 
 // newBuild reads the struct that describes a build to be made (kojihub.new_build).
 func newBuild(data map[string]any) (commands.NewBuild, error) {
-	in := commands.NewBuild{Draft: pyTrue(data["draft"])}
+	in := commands.NewBuild{Draft: xmlrpc.Truthy(data["draft"])}
 	for _, f := range []struct {
 		name string
 		to   *string

@@ -8,6 +8,7 @@ import (
 	"moromi/events"
 	"moromi/internal/fault"
 	"moromi/internal/koji"
+	"moromi/internal/xmlrpc"
 	"moromi/projections/query"
 	"moromi/projections/tag"
 )
@@ -227,7 +228,7 @@ func (d Deps) createTag(c *Call, a Args) (any, error) {
 	if in.Extra, err = extraSettings(extra); err != nil {
 		return nil, err
 	}
-	if pyTrue(a.Get("parent")) {
+	if xmlrpc.Truthy(a.Get("parent")) {
 		p, err := d.findTag(c, a.Get("parent"), nil)
 		if err != nil {
 			return nil, err
@@ -339,7 +340,7 @@ func (d Deps) editedSettings(c *Call, t query.Row, kw map[string]any) (*events.T
 	}
 	for key, to := range map[string]*bool{"locked": &s.Locked, "maven_support": &s.MavenSupport, "maven_include_all": &s.MavenIncludeAll} {
 		if v, there := kw[key]; there {
-			*to = pyTrue(v)
+			*to = xmlrpc.Truthy(v)
 		}
 	}
 	return &s, nil

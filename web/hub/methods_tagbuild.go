@@ -6,6 +6,7 @@ import (
 	"moromi/commands"
 	"moromi/internal/fault"
 	"moromi/internal/koji"
+	"moromi/internal/xmlrpc"
 	"moromi/projections/query"
 	"moromi/projections/tag"
 	"moromi/projections/user"
@@ -61,7 +62,7 @@ func latest(v any) int64 {
 	case float64:
 		return int64(v)
 	}
-	if pyTrue(v) {
+	if xmlrpc.Truthy(v) {
 		return 1
 	}
 	return 0
@@ -216,7 +217,7 @@ func (d Deps) tagChange(c *Call, a Args, to, from any) (commands.TagChange, comm
 			return ch, commands.Actor{}, err
 		}
 	}
-	if pyTrue(from) {
+	if xmlrpc.Truthy(from) {
 		if ch.From, err = d.theTag(c, from, nil); err != nil {
 			return ch, commands.Actor{}, err
 		}

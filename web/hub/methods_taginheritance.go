@@ -5,6 +5,7 @@ import (
 
 	tagaggregate "moromi/aggregates/tag"
 	"moromi/internal/fault"
+	"moromi/internal/xmlrpc"
 	"moromi/projections/query"
 	"moromi/projections/tag"
 )
@@ -29,7 +30,7 @@ func (d Deps) getFullInheritance(c *Call, a Args) (any, error) {
 		if !slices.Contains(removedOptions, k) {
 			return nil, fault.New(fault.Parameter, "getFullInheritance() got an unexpected keyword argument %s", pyQuote(clip(k)))
 		}
-		if pyTrue(v) {
+		if xmlrpc.Truthy(v) {
 			return nil, fault.New(fault.Parameter, "the option %s was removed", k)
 		}
 	}
@@ -88,7 +89,7 @@ func (d Deps) inheritanceLink(c *Call, x any) (tagaggregate.Link, error) {
 	if !ok {
 		return tagaggregate.Link{}, fault.New(fault.Generic, "an inheritance link must be a struct, not %s", pyType(x))
 	}
-	l := tagaggregate.Link{Delete: pyTrue(m["delete link"])}
+	l := tagaggregate.Link{Delete: xmlrpc.Truthy(m["delete link"])}
 	needed := []string{"parent_id", "priority", "maxdepth", "intransitive", "noconfig", "pkg_filter"}
 	if l.Delete {
 		needed = needed[:1]
@@ -117,7 +118,7 @@ func (d Deps) inheritanceLink(c *Call, x any) (tagaggregate.Link, error) {
 		}
 		l.MaxDepth = &depth
 	}
-	l.Intransitive, l.NoConfig = pyTrue(m["intransitive"]), pyTrue(m["noconfig"])
+	l.Intransitive, l.NoConfig = xmlrpc.Truthy(m["intransitive"]), xmlrpc.Truthy(m["noconfig"])
 	l.PackageFilter, _ = m["pkg_filter"].(string)
 	return l, nil
 }

@@ -7,6 +7,7 @@ import (
 	"moromi/commands"
 	"moromi/internal/fault"
 	"moromi/internal/koji"
+	"moromi/internal/xmlrpc"
 	"moromi/projections/query"
 	"moromi/projections/task"
 )
@@ -72,7 +73,7 @@ func (d Deps) submit(c *Call, a Args, method string, params ...any) (any, error)
 		return nil, err
 	}
 	in := commands.MakeTask{Method: method, Params: append(params, opts), Priority: priority}
-	if pyTrue(a.Get("channel")) {
+	if xmlrpc.Truthy(a.Get("channel")) {
 		in.Channel = a.Get("channel")
 	}
 	return d.Service.MakeTask(c.Context(), actor, in)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"moromi/internal/fault"
+	"moromi/internal/xmlrpc"
 	"moromi/projections/task"
 )
 
@@ -27,7 +28,7 @@ func (d Deps) listTasks(c *Call, a Args) (any, error) {
 }
 
 func taskFilter(opts map[string]any) (task.Filter, error) {
-	f := task.Filter{IDs: map[string]task.IDs{}, NotIDs: map[string]task.IDs{}, Before: map[string]time.Time{}, After: map[string]time.Time{}, Decode: pyTrue(opts["decode"])}
+	f := task.Filter{IDs: map[string]task.IDs{}, NotIDs: map[string]task.IDs{}, Before: map[string]time.Time{}, After: map[string]time.Time{}, Decode: xmlrpc.Truthy(opts["decode"])}
 	times := map[string]string{"created": "create_time", "started": "start_time", "complete": "completion_time", "completed": "completion_time"}
 	for k, v := range opts {
 		bare, not := strings.CutPrefix(k, "not_")

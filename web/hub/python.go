@@ -102,29 +102,6 @@ func pyType(v any) string {
 	return "dict"
 }
 
-// pyTrue is Python's truth of a decoded value.
-func pyTrue(v any) bool {
-	switch v := v.(type) {
-	case nil:
-		return false
-	case bool:
-		return v
-	case int64:
-		return v != 0
-	case float64:
-		return v != 0
-	case string:
-		return v != ""
-	case []byte:
-		return len(v) > 0
-	case []any:
-		return len(v) > 0
-	case map[string]any:
-		return len(v) > 0
-	}
-	return true
-}
-
 // clip keeps what callers sent short in messages and logs.
 func clip(s string) string {
 	const most = 120

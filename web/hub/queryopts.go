@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"moromi/internal/fault"
+	"moromi/internal/xmlrpc"
 	"moromi/projections/query"
 )
 
@@ -18,7 +19,7 @@ func (a Args) QueryOpts(name string) (query.Opts, error) {
 }
 
 func queryOpts(m map[string]any) (query.Opts, error) {
-	o := query.Opts{CountOnly: pyTrue(m["countOnly"])}
+	o := query.Opts{CountOnly: xmlrpc.Truthy(m["countOnly"])}
 	for key, v := range m {
 		if v == nil {
 			continue

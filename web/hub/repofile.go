@@ -12,6 +12,7 @@ import (
 	"moromi/internal/fault"
 	"moromi/internal/koji"
 	"moromi/internal/storage"
+	"moromi/internal/xmlrpc"
 	"moromi/projections/query"
 	"moromi/projections/tag"
 )
@@ -114,7 +115,7 @@ func (f *repoFiles) lists(opts map[string]bool) (map[string]*archFiles, error) {
 		arches["src"] = &archFiles{}
 	}
 	filter := tag.RPMFilter{BuildFilter: tag.BuildFilter{Inherited: true, Latest: 1}}
-	if extra, ok := f.tag["extra"].(map[string]any); ok && pyTrue(extra["repo_include_all"]) {
+	if extra, ok := f.tag["extra"].(map[string]any); ok && xmlrpc.Truthy(extra["repo_include_all"]) {
 		filter.Latest = 0
 	}
 	rpms, builds, err := tag.RPMs(f.ctx, f.DB, f.tag["id"].(int64), filter, &f.started.Event)
