@@ -43,8 +43,9 @@ func accounts() []account {
 	}
 }
 
-// site is a whole hub that listens, put together as moromid does it, but without the projector that makes repositories: it would take newRepo
-// tasks at moments of its own from the builders that the recordings have for them.
+// site is a whole hub that listens, put together as moromid does it, but without what works at moments of its own: the projector that makes
+// repositories, which would take newRepo tasks from the builders that the recordings have for them, and the scheduler's loop, which would race the
+// recorded assignments. scheduler.doRun works.
 type site struct {
 	t        testing.TB
 	url      string // of the hub: it ends in /kojihub
@@ -79,7 +80,6 @@ func newSite(t testing.TB, policy string) *site {
 	s.check(err)
 	s.addUsers()
 	s.background(s.sessions.Run)
-	s.background(s.service.Scheduler.Run)
 	e := echo.New()
 	s.hub.Register(e)
 	server := httptest.NewUnstartedServer(e)
