@@ -587,6 +587,12 @@ create table tag (
 	PRIMARY KEY (id)
 );
 
+create table tag_change (
+	tag_id bigint not null,
+	event bigint not null,
+	PRIMARY KEY (tag_id, event)
+);
+
 create table tag_config (
 	tag_id bigint not null,
 	arches text,
@@ -899,6 +905,8 @@ CREATE INDEX rpminfo_by_buildroot ON rpminfo USING btree (buildroot_id) WHERE (b
 CREATE INDEX rpminfo_by_external_repo ON rpminfo USING btree (external_repo_id, id) WHERE (external_repo_id <> 0);
 
 CREATE INDEX rpminfo_by_file_name ON rpminfo USING btree (((((((((name || '-'::text) || version) || '-'::text) || release) || '.'::text) || arch) || '.rpm'::text))) INCLUDE (id);
+
+CREATE INDEX rpminfo_by_file_name_part ON rpminfo USING gin (((((((((name || '-'::text) || version) || '-'::text) || release) || '.'::text) || arch) || '.rpm'::text)) gin_trgm_ops);
 
 CREATE INDEX rpminfo_by_nvra ON rpminfo USING btree (name, version, release, arch, external_repo_id);
 

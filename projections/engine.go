@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,11 +45,14 @@ type Engine struct {
 	moved    chan struct{} // closed and replaced whenever position grows or stopped is set
 	stopped  error
 	watchers []func([]*events.Commit)
+	families map[string]events.Position // the last event of each family
+	unseen   events.Position            // up to here events of any family may have come that this engine did not see
 }
 
 // NewEngine makes an engine for the read models in schema. It refuses an event type that no projection handles.
 func NewEngine(store events.Store, pool *pgxpool.Pool, schema string, log *slog.Logger, ps ...Projection) (*Engine, error) {
-	e := &Engine{store: store, pool: pool, schema: schema, log: log, route: map[string][]Projection{}, moved: make(chan struct{})}
+	e := &Engine{store: store, pool: pool, schema: schema, log: log, route: map[string][]Projection{}, moved: make(chan struct{}),
+		families: map[string]events.Position{}}
 	for _, p := range ps {
 		for _, t := range p.Handles() {
 			e.route[t] = append(e.route[t], p)
@@ -75,6 +79,19 @@ func (e *Engine) Position() events.Position {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.position
+}
+
+// LastChange is the position of the last event of any of the families, which are the first words of events' names ("tag", "build"): what was
+// read from rows that only those events make, at this position or later, is as it was. A position may be given that is too late, never one
+// that is too early. A command that waited for its event finds it counted here.
+func (e *Engine) LastChange(families ...string) events.Position {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	last := e.unseen
+	for _, f := range families {
+		last = max(last, e.families[f])
+	}
+	return last
 }
 
 // Wait returns when the read models hold everything up to pos, or with ErrStopped, or with ctx's error.
@@ -257,6 +274,7 @@ var poison = []string{"22", "23", "42"}
 
 func (e *Engine) advance(to events.Position, commits []*events.Commit) {
 	e.mu.Lock()
+	e.count(to, commits)
 	if to > e.position {
 		e.position = to
 		close(e.moved)
@@ -269,5 +287,18 @@ func (e *Engine) advance(to events.Position, commits []*events.Commit) {
 	}
 	for _, f := range watchers {
 		f(commits)
+	}
+}
+
+// count notes which families of events came. Without the commits, another engine wrote the rows: any family may be among them.
+func (e *Engine) count(to events.Position, commits []*events.Commit) {
+	if len(commits) == 0 {
+		e.unseen = max(e.unseen, to)
+	}
+	for _, c := range commits {
+		for _, ev := range c.Events {
+			family, _, _ := strings.Cut(ev.EventType(), ".")
+			e.families[family] = max(e.families[family], c.Position)
+		}
 	}
 }

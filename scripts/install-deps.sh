@@ -25,6 +25,7 @@ program:cpio             cpio            cpio
 program:flock            util-linux      util-linux-core
 certificates             ca-certificates ca-certificates
 postgresql               postgresql      postgresql-server
+trigrams                 postgresql      postgresql-contrib
 '
 needed_by_tests='
 browser                  chromium        chromium-headless
@@ -80,6 +81,8 @@ is_there() {
 		certificates) [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -e /etc/pki/tls/certs/ca-bundle.crt ] ;;
 		postgresql) compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || compgen -G '/usr/pgsql-*/bin/postgres' >/dev/null ||
 			command -v postgres >/dev/null ;;
+		trigrams) compgen -G '/usr/share/postgresql/*/extension/pg_trgm.control' >/dev/null || compgen -G '/usr/pgsql-*/share/extension/pg_trgm.control' >/dev/null ||
+			[ -e /usr/share/pgsql/extension/pg_trgm.control ] ;;
 		browser) command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
 			command -v headless_shell >/dev/null || [ -x /usr/lib64/chromium-browser/headless_shell ] ;;
 	esac

@@ -144,7 +144,10 @@ func (d *daemon) kill() {
 }
 
 // waitReady asks for readiness as a monitor does.
-func (d *daemon) waitReady() {
+func (d *daemon) waitReady() { d.t.Helper(); d.waitReadyFor(patience) }
+
+// waitReadyFor is waitReady for a site that has much to do before.
+func (d *daemon) waitReadyFor(patience time.Duration) {
 	d.t.Helper()
 	end := time.Now().Add(patience)
 	for {

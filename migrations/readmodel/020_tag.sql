@@ -125,6 +125,13 @@ create unique index tag_listing_active on tag_listing (tag_id, build_id) where a
 create index tag_listing_by_build on tag_listing (build_id);
 create index tag_listing_by_event on tag_listing (tag_id, create_event);
 
+-- The events that changed what is in a tag, whatever it was: what clients ask for when they wait for a repository.
+create table tag_change (
+	tag_id bigint not null,
+	event bigint not null,
+	primary key (tag_id, event)
+);
+
 create table tag_updates (
 	id bigint primary key,          -- position of the update
 	tag_id bigint not null,

@@ -22,6 +22,8 @@ create index rpminfo_by_build on rpminfo (build_id);
 create index rpminfo_by_buildroot on rpminfo (buildroot_id) where buildroot_id is not null;
 create index rpminfo_by_nvra on rpminfo (name, version, release, arch, external_repo_id);
 create index rpminfo_by_file_name on rpminfo ((name || '-' || version || '-' || release || '.' || arch || '.rpm')) include (id);
+-- for searches with a pattern: it finds the rows that have the pattern's letters, three by three
+create index rpminfo_by_file_name_part on rpminfo using gin ((name || '-' || version || '-' || release || '.' || arch || '.rpm') public.gin_trgm_ops);
 create index rpminfo_by_external_repo on rpminfo (external_repo_id, id) where external_repo_id <> 0;
 create index rpminfo_by_payloadhash on rpminfo (payloadhash);
 

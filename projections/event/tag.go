@@ -11,26 +11,15 @@ import (
 	"moromi/projections/tag"
 )
 
-// versionTables are the tables whose versions make a tag's content what it is. repoTables are those of the external repositories that it uses.
-var (
-	versionTables = []string{"tag_listing", "tag_inheritance", "tag_config", "tag_extra", "tag_packages", "tag_external_repos",
-		"group_package_listing", "group_req_listing", "group_config"}
-	repoTables = []string{"external_repo_config", "external_repo_data"}
-)
-
 // extreme selects the last or the first event (fn is max or min, than < or >) that changed one of the tags $1 or the external repositories $3,
-// before or after $2. Each table is asked by itself so that its index answers.
+// before or after $2. Each tag is asked by itself so that the index answers.
 func extreme(fn, than string) string {
-	parts := []string{fmt.Sprintf(`select %s(u.update_event) from unnest($1::bigint[]) t(id), lateral (select %[1]s(update_event) as update_event
-		from tag_updates where tag_id = t.id and ($2::bigint is null or update_event %[2]s $2)) u`, fn, than)}
-	for _, column := range []string{"create_event", "revoke_event"} {
-		for _, t := range versionTables {
-			parts = append(parts, fmt.Sprintf(`select %[1]s(v.at) from unnest($1::bigint[]) t(id), lateral (select %[1]s(%[3]s) as at from %[4]s
-				where tag_id = t.id and %[3]s is not null and ($2::bigint is null or %[3]s %[2]s $2)) v`, fn, than, column, t))
-		}
-		for _, t := range repoTables {
+	parts := []string{fmt.Sprintf(`select c.at from unnest($1::bigint[]) t(id), lateral (select %s(event) as at from tag_change
+		where tag_id = t.id and ($2::bigint is null or event %s $2)) c`, fn, than)}
+	for _, table := range []string{"external_repo_config", "external_repo_data"} {
+		for _, column := range []string{"create_event", "revoke_event"} {
 			parts = append(parts, fmt.Sprintf(`select %[1]s(%[3]s) from %[4]s where external_repo_id = any($3::bigint[]) and ($2::bigint is null or %[3]s %[2]s $2)`,
-				fn, than, column, t))
+				fn, than, column, table))
 		}
 	}
 	return "select " + fn + "(at) from (" + strings.Join(parts, " union all ") + ") as changes(at)"

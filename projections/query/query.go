@@ -236,6 +236,22 @@ func (q *Query) Iter(ctx context.Context, db DB, o Opts) iter.Seq2[Row, error] {
 	}
 }
 
+// Each runs the query and calls f after each row, whose columns are in what to points to then.
+func (q *Query) Each(ctx context.Context, db DB, to []any, f func() error) error {
+	sql, _, err := q.statement(Opts{})
+	if err != nil {
+		return err
+	}
+	rows, err := db.Query(ctx, sql, q.args...)
+	if err != nil {
+		return fmt.Errorf("query %.60s: %w", sql, err)
+	}
+	if _, err := pgx.ForEachRow(rows, to, f); err != nil {
+		return fmt.Errorf("query %.60s: %w", sql, err)
+	}
+	return nil
+}
+
 // plain brings PostgreSQL's integer widths to one.
 func plain(v any) any {
 	switch v := v.(type) {

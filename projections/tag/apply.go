@@ -44,6 +44,9 @@ func (p *Projection) Handles() []string {
 // Apply queues the rows of one event. All of them have versions, so every commit is an event that clients know.
 func (p *Projection) Apply(b *projections.Batch, c *events.Commit, e events.Event) error {
 	projections.NoteEvent(b, c)
+	if id := changed(e); id != 0 {
+		b.Exec(`insert into tag_change (tag_id, event) values ($1, $2) on conflict do nothing`, id, int64(c.Position))
+	}
 	switch e := e.(type) {
 	case events.TagCreated:
 		s := e.TagSettings
@@ -95,6 +98,51 @@ func (p *Projection) Apply(b *projections.Batch, c *events.Commit, e events.Even
 		p.applyList(b, c, e)
 	}
 	return nil
+}
+
+// changed is the tag whose content an event changes, 0 for other events. Who owns a package is no change to Koji (tag_last_change_event).
+func changed(e events.Event) int64 {
+	switch e := e.(type) {
+	case events.TagCreated:
+		return e.ID
+	case events.TagConfigured:
+		return e.ID
+	case events.TagDeleted:
+		return e.ID
+	case events.TagExtraSet:
+		return e.ID
+	case events.TagExtraRemoved:
+		return e.ID
+	case events.TagInheritanceChanged:
+		return e.ID
+	case events.TagPackageSet:
+		return e.ID
+	case events.TagPackageRemoved:
+		return e.ID
+	case events.TagBuildsTagged:
+		return e.ID
+	case events.TagBuildsUntagged:
+		return e.ID
+	case events.TagUpdated:
+		return e.ID
+	case events.TagExternalRepoSet:
+		return e.ID
+	case events.TagExternalRepoRemoved:
+		return e.ID
+	case events.TagGroupSet:
+		return e.ID
+	case events.TagGroupRemoved:
+		return e.ID
+	case events.TagGroupPackageSet:
+		return e.ID
+	case events.TagGroupPackageRemoved:
+		return e.ID
+	case events.TagGroupRequirementSet:
+		return e.ID
+	case events.TagGroupRequirementRemoved:
+		return e.ID
+	}
+	return 0
 }
 
 // applyList is Apply for what a tag lists: packages, external repositories and groups.

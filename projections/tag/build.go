@@ -52,6 +52,18 @@ func chain(ctx context.Context, db query.DB, tag int64, inherited bool, event *i
 // Builds gives the complete builds in a tag in listTagged's shape and order (kojihub.readTaggedBuilds): by inheritance, and in each tag the
 // ones tagged last first. Builds of packages that are not listed, or blocked, are left out.
 func Builds(ctx context.Context, db query.DB, tag int64, f BuildFilter, event *int64) ([]query.Row, error) {
+	chosen, err := choose(ctx, db, tag, f, event)
+	if err != nil || len(chosen) == 0 {
+		return []query.Row{}, err
+	}
+	return buildRows(ctx, db, chosen, f, event)
+}
+
+// tagging is a build in a tag.
+type tagging struct{ tag, build, pkg int64 }
+
+// choose picks the builds that Builds gives, in its order. It reads little of each: a tag has many builds of which few are the latest.
+func choose(ctx context.Context, db query.DB, tag int64, f BuildFilter, event *int64) ([]tagging, error) {
 	tags, err := chain(ctx, db, tag, f.Inherited, event)
 	if err != nil {
 		return nil, err
@@ -60,52 +72,46 @@ func Builds(ctx context.Context, db query.DB, tag int64, f BuildFilter, event *i
 	if f.Package != "" {
 		p, err := PackageByName(ctx, db, f.Package)
 		if err != nil || p == nil {
-			return []query.Row{}, err
+			return nil, err
 		}
 		id := p["id"].(int64)
 		only = &id
 	}
-	entries, err := PackageList(ctx, db, PackageFilter{Tag: &tag, Package: only, Inherited: true, NoOwners: true}, event)
+	listed, err := listedPackages(ctx, db, tag, only, event)
 	if err != nil {
 		return nil, err
 	}
-	listed := map[int64]bool{}
-	for _, p := range entries {
-		listed[p["package_id"].(int64)] = !p["blocked"].(bool)
-	}
-	byTag, err := buildRows(ctx, db, tags, f, only, event)
+	byTag, err := taggings(ctx, db, tags, f, only, event)
 	if err != nil {
 		return nil, err
 	}
-	out, count := []query.Row{}, map[int64]int64{}
+	var out []tagging
+	count := map[int64]int64{}
 	for _, t := range tags {
 		for _, b := range byTag[t] {
-			pkg := b["package_id"].(int64)
-			if !listed[pkg] || f.Latest > 0 && count[pkg] >= f.Latest {
+			if !listed[b.pkg] || f.Latest > 0 && count[b.pkg] >= f.Latest {
 				continue
 			}
-			count[pkg]++
+			count[b.pkg]++
 			out = append(out, b)
 		}
 	}
 	return out, nil
 }
 
-// buildRows reads the builds of several tags in one query.
-func buildRows(ctx context.Context, db query.DB, tags []int64, f BuildFilter, pkg *int64, event *int64) (map[int64][]query.Row, error) {
-	q := query.New(buildColumns, "tag_listing l").Join("join tag on tag.id = l.tag_id").Join("join build on build.id = l.build_id").
-		Join("join events on events.id = build.create_event").Join("join package on package.id = build.pkg_id").
-		Join("join volume on volume.id = build.volume_id").Join("join users on users.id = build.owner").
-		Join("left join users promoter on promoter.id = build.promoter").
-		Where("l.tag_id = any(?)", tags).Where("build.state = ?", int64(koji.BuildComplete)).At("l", event).OrderBy("l.create_event desc, l.seq desc, build.id desc")
+// taggings reads which builds are in each of the tags, the ones tagged last first.
+func taggings(ctx context.Context, db query.DB, tags []int64, f BuildFilter, pkg *int64, event *int64) (map[int64][]tagging, error) {
+	cols := []query.Col{{Name: "tag_id", Expr: "l.tag_id"}, {Name: "build_id", Expr: "l.build_id"}, {Name: "pkg_id", Expr: "build.pkg_id"}}
+	q := query.New(cols, "tag_listing l").Join("join build on build.id = l.build_id").Where("l.tag_id = any(?)", tags).
+		Where("build.state = ?", int64(koji.BuildComplete)).At("l", event).OrderBy("l.create_event desc, l.seq desc, build.id desc")
 	if pkg != nil {
 		q.Where("build.pkg_id = ?", *pkg)
 	}
 	if f.Prefix != "" {
-		q.Where("starts_with(lower(package.name), lower(?))", f.Prefix)
+		q.Join("join package on package.id = build.pkg_id").Where("starts_with(lower(package.name), lower(?))", f.Prefix)
 	}
 	if f.Owner != "" {
-		q.Where("users.name = ?", f.Owner)
+		q.Join("join users on users.id = build.owner").Where("users.name = ?", f.Owner)
 	}
 	if f.Draft != nil {
 		q.Where("build.draft = ?", *f.Draft)
@@ -117,6 +123,25 @@ func buildRows(ctx context.Context, db query.DB, tags []int64, f BuildFilter, pk
 		}
 		q.Join("join build_types bt on bt.build_id = build.id").Where("bt.btype_id = ?", id)
 	}
+	out := map[int64][]tagging{}
+	var t tagging
+	return out, q.Each(ctx, db, []any{&t.tag, &t.build, &t.pkg}, func() error {
+		out[t.tag] = append(out[t.tag], t)
+		return nil
+	})
+}
+
+// buildRows reads what is known of builds in their tags, in this order.
+func buildRows(ctx context.Context, db query.DB, chosen []tagging, f BuildFilter, event *int64) ([]query.Row, error) {
+	tags, builds := make([]int64, len(chosen)), make([]int64, len(chosen))
+	for i, t := range chosen {
+		tags[i], builds[i] = t.tag, t.build
+	}
+	q := query.New(buildColumns, "unnest(?::bigint[], ?::bigint[]) with ordinality c(tag_id, build_id, n)", tags, builds).
+		Join("join tag_listing l on l.tag_id = c.tag_id and l.build_id = c.build_id").Join("join tag on tag.id = l.tag_id").Join("join build on build.id = l.build_id").
+		Join("join events on events.id = build.create_event").Join("join package on package.id = build.pkg_id").
+		Join("join volume on volume.id = build.volume_id").Join("join users on users.id = build.owner").
+		Join("left join users promoter on promoter.id = build.promoter").At("l", event).OrderBy("c.n")
 	if f.Extra {
 		q.Col("extra", "build.extra")
 	}
@@ -124,17 +149,14 @@ func buildRows(ctx context.Context, db query.DB, tags []int64, f BuildFilter, pk
 	if err != nil {
 		return nil, err
 	}
-	out := map[int64][]query.Row{}
 	for _, r := range rows {
 		if s, ok := r["extra"].(string); ok {
 			if r["extra"], err = query.JSON(s); err != nil {
 				return nil, err
 			}
 		}
-		id := r["tag_id"].(int64)
-		out[id] = append(out[id], r)
 	}
-	return out, nil
+	return rows, nil
 }
 
 func buildType(ctx context.Context, db query.DB, name string) (int64, error) {

@@ -84,6 +84,56 @@ func listed(ctx context.Context, db query.DB, f PackageFilter, chain []Link, eve
 	return q.All(ctx, db)
 }
 
+// listedPackages tells of each package that a tag's list has, inherited or its own, whether it is there and not blocked; pkg asks for one only.
+// It is PackageList without all that clients see, for lists of builds.
+func listedPackages(ctx context.Context, db query.DB, tag int64, pkg *int64, event *int64) (map[int64]bool, error) {
+	links, err := FullInheritance(ctx, db, tag, event, InheritanceOptions{})
+	if err != nil {
+		return nil, err
+	}
+	chain := append([]Link{{ID: tag}}, links...)
+	ids := make([]int64, len(chain))
+	filtered := false
+	for i, l := range chain {
+		ids[i] = l.ID
+		filtered = filtered || len(l.Filters) > 0
+	}
+	name := "''"
+	if filtered {
+		name = "(select name from package where id = p.package_id)"
+	}
+	q := query.New([]query.Col{{Name: "tag_id", Expr: "p.tag_id"}, {Name: "package_id", Expr: "p.package_id"}, {Name: "name", Expr: name}, {Name: "blocked", Expr: "p.blocked"}},
+		"tag_packages p").Where("p.tag_id = any(?)", ids).At("p", event)
+	if pkg != nil {
+		q.Where("p.package_id = ?", *pkg)
+	}
+	type entry struct {
+		pkg     int64
+		name    string
+		blocked bool
+	}
+	var of int64
+	var e entry
+	byTag := map[int64][]entry{}
+	err = q.Each(ctx, db, []any{&of, &e.pkg, &e.name, &e.blocked}, func() error {
+		byTag[of] = append(byTag[of], e)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := map[int64]bool{}
+	for _, l := range chain {
+		filters := compile(l.Filters)
+		for _, e := range byTag[l.ID] {
+			if _, seen := out[e.pkg]; !seen && passes(e.name, filters) {
+				out[e.pkg] = !e.blocked
+			}
+		}
+	}
+	return out, nil
+}
+
 // passes tells whether a package's name passes all filters of the way it is inherited on. They match at the beginning of the name, as
 // Python's re.match does.
 func passes(name string, filters []*regexp.Regexp) bool {

@@ -59,15 +59,19 @@ func (a *answerWriter) finish() error {
 }
 
 // answer sends a method's result.
-func (h *Hub) answer(w http.ResponseWriter, r *http.Request, log *slog.Logger, result any) {
+// keep, which may be nil, is told of it.
+func (h *Hub) answer(w http.ResponseWriter, r *http.Request, log *slog.Logger, result any, keep *kept) {
 	w.Header().Set("Content-Type", "text/xml")
 	a := &answerWriter{w: w, rc: http.NewResponseController(w)}
-	err := xmlrpc.EncodeResponse(a, result, xmlrpc.TimeAsString())
+	whole := false
+	defer func() { keep.end(whole) }()
+	err := xmlrpc.EncodeResponse(keep.with(a), result, xmlrpc.TimeAsString())
 	switch {
 	case err != nil && !a.sent:
 		h.answerFault(w, r, log, err)
 		return
 	case err == nil:
+		whole = true
 		err = a.finish()
 	}
 	if err != nil {

@@ -29,6 +29,9 @@ type request struct {
 	outer   string // the name of the method that the client called
 	claim   claim
 
+	reads    map[string]bool // the families of events that the answer is made from
+	personal bool            // the answer is made from more, or is not whole: it is for this request only
+
 	perms  []string
 	permed bool // perms were read
 	host   *int64

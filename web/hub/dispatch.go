@@ -1,11 +1,13 @@
 package hub
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -86,7 +88,19 @@ func plain(w http.ResponseWriter, status int, text string) {
 }
 
 func (h *Hub) serveRPC(w http.ResponseWriter, r *http.Request, req *request, log *slog.Logger) {
-	name, params, err := h.readCall(w, r)
+	key, body, err := h.readCacheable(w, r)
+	if err == nil && key != nil {
+		if kept := h.answers.find(*key); kept != nil {
+			h.answerAgain(w, r, req, log, kept)
+			return
+		}
+	}
+	at := h.answersAt()
+	var name string
+	var params []any
+	if err == nil {
+		name, params, err = h.readCall(w, r, body)
+	}
 	if err != nil {
 		log.DebugContext(r.Context(), "unreadable request", "error", err)
 		if isTimeout(err) {
@@ -111,7 +125,7 @@ func (h *Hub) serveRPC(w http.ResponseWriter, r *http.Request, req *request, log
 	if err != nil {
 		h.answerFault(w, r, log.With("method", clip(name)), err)
 	} else {
-		h.answer(w, r, log.With("method", name), result)
+		h.answer(w, r, log.With("method", name), result, h.record(req, key, name, at))
 	}
 	log.DebugContext(r.Context(), "call", "method", clip(name), "user", userOf(req), "session", sessionOf(req), "elapsed", time.Since(start), "failed", err != nil)
 }
@@ -130,13 +144,13 @@ func sessionOf(req *request) int64 {
 	return req.session.ID
 }
 
-// readCall decodes the request within the limits of size and time.
-func (h *Hub) readCall(w http.ResponseWriter, r *http.Request) (string, []any, error) {
+// readCall decodes the request within the limits of size and time. What was read of it before is body.
+func (h *Hub) readCall(w http.ResponseWriter, r *http.Request, body []byte) (string, []any, error) {
 	rc := http.NewResponseController(w)
 	if err := rc.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return "", nil, err
 	}
-	name, params, err := xmlrpc.DecodeCall(r.Body, xmlrpc.Limits{MaxBytes: h.cfg.Limits.Body})
+	name, params, err := xmlrpc.DecodeCall(io.MultiReader(bytes.NewReader(body), r.Body), xmlrpc.Limits{MaxBytes: h.cfg.Limits.Body})
 	if err != nil {
 		return "", nil, err
 	}
@@ -220,6 +234,7 @@ func (c *Call) invoke(positional []any, kw map[string]any) (result any, err erro
 			return nil, err
 		}
 	}
+	c.req.noteReads(c.method)
 	defer func() {
 		if p := recover(); p != nil {
 			c.log.ErrorContext(c.ctx, "panic in method", "panic", p, "stack", string(debug.Stack()))

@@ -96,6 +96,10 @@ type Config struct {
 	OfflineMessage string
 	// Options is what showOpts tells admins. It must hold no secret.
 	Options map[string]any
+	// Changes tells when answers that were given become stale; nil: none is kept to be given again.
+	Changes Changes
+	// AnswerDir is a directory of this process alone where long answers are kept; empty: they are not kept.
+	AnswerDir string
 	// Limits; the zero value is DefaultLimits.
 	Limits Limits
 }
@@ -106,6 +110,7 @@ type Hub struct {
 	methods map[string]*Method
 	order   []*Method // as system.listMethods gives them
 	files   *files
+	answers *answerCache // nil: none are kept
 	streams atomic.Int64
 }
 
@@ -130,6 +135,12 @@ func New(cfg Config) (*Hub, error) {
 		return nil, err
 	}
 	h.order = inKojiOrder(h.methods)
+	if cfg.Changes != nil {
+		var err error
+		if h.answers, err = newAnswerCache(cfg.Changes, cfg.AnswerDir, cfg.Log); err != nil {
+			return nil, err
+		}
+	}
 	return h, nil
 }
 

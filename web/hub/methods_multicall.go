@@ -32,6 +32,7 @@ func (c *Call) multiCall(a Args) (any, error) {
 		result, err := c.entry(e, budget)
 		if err != nil {
 			f := c.hub.faultOf(c.ctx, c.log, c.req.id, err)
+			c.req.personal = true // what made it fail may be the moment
 			results = append(results, map[string]any{"faultCode": int(f.Code), "faultString": f.Message})
 			continue
 		}

@@ -99,7 +99,7 @@ func (h *Hub) serveUpload(w http.ResponseWriter, r *http.Request, req *request, 
 	if err := rc.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		log.DebugContext(r.Context(), "reset deadline", "error", err)
 	}
-	h.answer(w, r, log.With("method", "(upload)"), result)
+	h.answer(w, r, log.With("method", "(upload)"), result, nil)
 }
 
 // drain reads what is left of a refused request. A client reads the answer after it has sent all: a connection closed before would hide the

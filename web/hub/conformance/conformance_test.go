@@ -42,7 +42,7 @@ func TestRecordings(t *testing.T) {
 				compared, same := 0, 0
 				for _, s := range readRecording(t, file) {
 					if dir := madeBefore(name, s.Step); dir != "" {
-						r.site.check(os.MkdirAll(filepath.Join(r.site.top, dir), 0o755))
+						r.site.makeDir(dir)
 					}
 					difference := r.play(s)
 					found.note(fmt.Sprintf("%s:%03d", name, s.Step), s.Method, difference)

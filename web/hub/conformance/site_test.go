@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -53,8 +54,10 @@ type site struct {
 	service  *commands.Service
 	sessions *auth.Sessions
 	hub      *hub.Hub
-	users    map[string]int64
-	log      *logBuffer
+	// forgetful is the same hub, but for the answers that it does not keep. It does not listen.
+	forgetful *hub.Hub
+	users     map[string]int64
+	log       *logBuffer
 }
 
 // newSite starts a hub in the bootstrap state of the recordings; policy is the name of a file with the site's policies, or empty.
@@ -75,8 +78,12 @@ func newSite(t testing.TB, policy string) *site {
 	s.check(err)
 	notices := hub.NewNotices()
 	engine.OnCommit(notices.Watch)
-	s.hub, err = hub.New(hub.Config{Methods: hub.DomainMethods(hub.Deps{Service: s.service, DB: db, Storage: top}), Users: backend, Sessions: s.sessions,
-		Storage: top, Tasks: backend, Volumes: backend, Notifier: notices, Log: log})
+	config := hub.Config{Methods: hub.DomainMethods(hub.Deps{Service: s.service, DB: db, Storage: top}), Users: backend, Sessions: s.sessions,
+		Storage: top, Tasks: backend, Volumes: backend, Notifier: notices, Log: log}
+	s.forgetful, err = hub.New(config)
+	s.check(err)
+	config.Changes, config.AnswerDir = engine, t.TempDir()
+	s.hub, err = hub.New(config)
 	s.check(err)
 	s.addUsers()
 	s.background(s.sessions.Run)
@@ -95,6 +102,12 @@ func (s *site) check(err error) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// makeDir makes a directory of the topdir.
+func (s *site) makeDir(dir string) {
+	s.t.Helper()
+	s.check(os.MkdirAll(filepath.Join(s.top, dir), 0o755))
 }
 
 func (s *site) usePolicies(file string) {
