@@ -49,6 +49,10 @@ type Service struct {
 	Repos RepoConfig
 	// Notify is how people are told of builds.
 	Notify NotifyConfig
+	// SideTag is how people may have tags of their own.
+	SideTag SideTagConfig
+	// FailedTree is which tasks' buildroots may be kept.
+	FailedTree FailedTreeConfig
 	// Scheduler gives tasks to hosts; it works while its Run does.
 	Scheduler *Scheduler
 
@@ -57,11 +61,14 @@ type Service struct {
 	naming chan struct{}
 	// moving is held by the commands that change the files of builds; see withBuildFiles.
 	moving chan struct{}
+	// sideTagging is held by the one command of this process that makes a side tag, so that rules that count them count all.
+	sideTagging chan struct{}
 }
 
 // NewService makes a service.
 func NewService(ledger events.Store, models *projections.Engine, db *pgxpool.Pool, policies Policies, log *slog.Logger, clock func() time.Time) *Service {
 	s := &Service{Ledger: ledger, Models: models, DB: db, Policies: policies, Log: log, Clock: clock, streams: newStreamCache(streamCacheSize), Repos: DefaultRepoConfig(), Notify: DefaultNotifyConfig(),
+		SideTag: DefaultSideTagConfig(), FailedTree: DefaultFailedTreeConfig(), sideTagging: make(chan struct{}, 1),
 		naming: make(chan struct{}, 1), moving: make(chan struct{}, maxFileCommands)}
 	s.Scheduler = newScheduler(s)
 	return s

@@ -158,6 +158,7 @@ func (s *Service) ChangeTags(ctx context.Context, c TagChange) error {
 		}); err != nil {
 			return err
 		}
+		s.removeEmptySideTag(ctx, a, c.From["id"].(int64))
 	}
 	if c.To == nil {
 		return nil
@@ -184,5 +185,8 @@ func (s *Service) MassTag(ctx context.Context, a Actor, t query.Row, builds []in
 // DropFromTag takes a build out of a tag whatever the tag's rules: the build is being taken apart.
 func (s *Service) DropFromTag(ctx context.Context, a Actor, tagID, build int64) error {
 	_, err := s.decideTag(ctx, a, "drop build", tagID, func(t *tag.Tag) ([]events.Event, error) { return t.UntagBuild(build, "", "", false) })
+	if err == nil {
+		s.removeEmptySideTag(ctx, a, tagID)
+	}
 	return err
 }

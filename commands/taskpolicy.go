@@ -15,6 +15,8 @@ var taskParams = map[string][]string{
 	"buildSRPMFromSCM": {"url", "build_tag", "opts"},
 	"rebuildSRPM":      {"srpm", "build_tag", "opts"},
 	"buildArch":        {"pkg", "root", "arch", "keep_srpm", "opts"},
+	"runroot":          {"root", "arch", "command", "keep", "packages", "mounts", "repo_id", "skip_setarch", "weight", "upload_logs", "new_chroot"},
+	"saveFailedTree":   {"buildrootID", "full"},
 	"newRepo":          {"tag", "event", "src", "debuginfo", "separate_src", "opts"},
 	"distRepo":         {"tag", "repo_id", "keys", "task_opts"},
 	"waitrepo":         {"tag", "newer_than", "nvrs", "min_event"},

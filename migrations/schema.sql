@@ -936,6 +936,8 @@ CREATE INDEX tag_external_repos_by_repo ON tag_external_repos USING btree (exter
 
 CREATE UNIQUE INDEX tag_extra_active ON tag_extra USING btree (tag_id, key) WHERE active;
 
+CREATE INDEX tag_extra_by_key ON tag_extra USING btree (key) WHERE active;
+
 CREATE UNIQUE INDEX tag_inheritance_active ON tag_inheritance USING btree (tag_id, parent_id) WHERE active;
 
 CREATE INDEX tag_inheritance_by_parent ON tag_inheritance USING btree (parent_id, create_event);

@@ -69,6 +69,16 @@ func (b *Book) ClaimAs(kind, name string, id int64) (int64, []events.Event) {
 	return id, []events.Event{events.NameClaimed{Kind: kind, ID: id, Name: name}}
 }
 
+// ClaimNumbered gives a new name that has its own id in it. As Koji does, it passes over one id, and over those whose names are taken.
+func (b *Book) ClaimNumbered(kind string, name func(id int64) string) (int64, string, []events.Event) {
+	id := b.last + 2
+	for b.taken[name(id)] != 0 {
+		id++
+	}
+	n := name(id)
+	return id, n, []events.Event{events.NameClaimed{Kind: kind, ID: id, Name: n}}
+}
+
 // Rename gives the bearer of id another name, which must be free.
 func (b *Book) Rename(kind string, id int64, name string) ([]events.Event, error) {
 	switch holder := b.taken[name]; {

@@ -41,6 +41,11 @@ func (t *Tag) Exists() bool { return t.exists }
 // Has tells whether a build is in the tag.
 func (t *Tag) Has(build int64) bool { return t.builds[build] }
 
+// EmptySideTag tells whether the tag is a side tag with no build in it.
+func (t *Tag) EmptySideTag() bool {
+	return t.exists && string(t.extra["sidetag"]) == "true" && len(t.builds) == 0
+}
+
 // Package is what the tag itself says of a package.
 func (t *Tag) Package(id int64) Listing { return t.packages[id] }
 

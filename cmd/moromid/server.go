@@ -73,7 +73,7 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 			return repoprojector.Comps(ctx, st.db, tag, event)
 		}}
 	h, err := hub.New(hub.Config{Methods: hub.DomainMethods(deps), Users: backend, Sessions: sessions, Storage: top, Tasks: backend,
-		Volumes: backend, Notifier: notices, Log: st.log, Changes: st.engine, AnswerDir: st.cacheDir("answers")})
+		Volumes: backend, Notifier: notices, Log: st.log, Changes: st.engine, AnswerDir: st.cacheDir("answers"), ListPlugins: st.service.UsesPlugins()})
 	if err != nil {
 		return nil, fmt.Errorf("method table: %w", err)
 	}

@@ -41,6 +41,8 @@ type settings struct {
 	PolicyFile  string
 	ConfigFile  string
 	Verbose     bool
+
+	plugins *pluginSettings // nil: as in Koji
 }
 
 // addSiteFlags adds the flags by which every verb that works on a site finds it.
@@ -97,6 +99,9 @@ func (s *settings) readFile() error {
 		if *to == "" {
 			*to = k.String()
 		}
+	}
+	if s.plugins, err = readPlugins(f); err != nil {
+		return usageError{fmt.Errorf("%s: %w", s.ConfigFile, err)}
 	}
 	return nil
 }
@@ -157,6 +162,9 @@ func openSite(ctx context.Context, s *settings, log *slog.Logger, own bool) (_ *
 		return nil, err
 	}
 	st.service = commands.NewService(st.ledger, st.engine, st.db, policies, log, time.Now)
+	if p := s.plugins; p != nil {
+		st.service.SideTag, st.service.FailedTree = p.sideTag, p.failedTree
+	}
 	return st, nil
 }
 

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"slices"
 
 	"moromi/internal/fault"
 )
@@ -40,21 +41,18 @@ var factTests = map[string]func(*env, []string) (bool, error){
 	"version": func(e *env, args []string) (bool, error) { return e.part("version", args) },
 	"release": func(e *env, args []string) (bool, error) { return e.part("release", args) },
 	"is_sidetag": func(e *env, _ []string) (bool, error) {
-		_, ok, err := e.sideTag()
+		ref := e.sideTagRef()
+		if ref == nil {
+			return false, nil
+		}
+		_, ok, err := e.facts.SideTag(e.ctx, ref)
 		return ok, err
 	},
-	"is_sidetag_owner": func(e *env, _ []string) (bool, error) {
-		owner, ok, err := e.sideTag()
-		if err != nil || !ok {
-			return false, err
-		}
-		id, _, known, err := e.user()
-		return known && id == owner, err
-	},
-	"volume":  volumeTest,
-	"tag":     func(e *env, args []string) (bool, error) { return e.tag("tag", args) },
-	"fromtag": func(e *env, args []string) (bool, error) { return e.tag("fromtag", args) },
-	"hastag":  func(e *env, args []string) (bool, error) { return e.ofBuild(args, e.facts.TagsOfBuild) },
+	"is_sidetag_owner": sideTagOwnerTest,
+	"volume":           volumeTest,
+	"tag":              func(e *env, args []string) (bool, error) { return e.tag("tag", args) },
+	"fromtag":          func(e *env, args []string) (bool, error) { return e.tag("fromtag", args) },
+	"hastag":           func(e *env, args []string) (bool, error) { return e.ofBuild(args, e.facts.TagsOfBuild) },
 	"buildtag": func(e *env, args []string) (bool, error) {
 		tags, err := e.buildTags()
 		return anyMatches(tags, args), err
@@ -195,16 +193,50 @@ func (e *env) tag(field string, args []string) (bool, error) {
 	return name != "" && matchAny(name, args), err
 }
 
-// sideTag looks at the tag that the data is about: the one tagged into or, without it, the one untagged from.
-func (e *env) sideTag() (int64, bool, error) {
-	ref := e.data["tag"]
-	if ref == nil {
-		ref = e.data["fromtag"]
+// sideTagRef is the tag that the data is about: the one tagged into or, without it, the one untagged from.
+func (e *env) sideTagRef() any {
+	if ref := e.data["tag"]; ref != nil {
+		return ref
 	}
-	if ref == nil {
-		return 0, false, nil
+	return e.data["fromtag"]
+}
+
+// sideTagOwnerTest tells whether the tags that its word names (tag, fromtag, both) are side tags of the user's. Administrators own them all.
+func sideTagOwnerTest(e *env, args []string) (bool, error) {
+	var refs []any
+	switch {
+	case len(args) > 1:
+		return false, fault.New(fault.Generic, "Just one argument is allowed for this test.")
+	case len(args) == 0:
+		refs = []any{e.sideTagRef()}
+	case args[0] == "both":
+		refs = []any{e.data["tag"], e.data["fromtag"]}
+	case args[0] == "tag" || args[0] == "fromtag":
+		refs = []any{e.data[args[0]]}
+	default:
+		return false, fault.New(fault.Generic, "Policy test is_sidetag_owner has only tag/fromtag/both options (got %s)", args[0])
 	}
-	return e.facts.SideTag(e.ctx, ref)
+	id, _, known, err := e.user()
+	if err != nil || !known {
+		return false, err
+	}
+	for _, ref := range refs {
+		if ref == nil {
+			return false, nil
+		}
+		owner, ok, err := e.facts.SideTag(e.ctx, ref)
+		if err != nil || !ok {
+			return false, err
+		}
+		if owner == id {
+			continue
+		}
+		perms, err := e.facts.Permissions(e.ctx, id)
+		if err != nil || !slices.Contains(perms, "admin") {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // buildTags are the tags that the build was, or is to be, built in.

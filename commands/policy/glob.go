@@ -1,5 +1,8 @@
 package policy
 
+// Match tells whether one of the shell patterns of a policy matches the whole text; for settings that Koji reads by the same rules.
+func Match(text string, patterns ...string) bool { return matchAny(text, patterns) }
+
 // matchAny tells whether one of the shell patterns matches the whole text, as Python's fnmatch does it: * and ? also match a slash,
 // [seq] and [!seq] a character; there is no escape.
 func matchAny(text string, patterns []string) bool {

@@ -61,6 +61,7 @@ create table tag_extra (
 	primary key (tag_id, key, create_event)
 );
 create unique index tag_extra_active on tag_extra (tag_id, key) where active;
+create index tag_extra_by_key on tag_extra (key) where active;
 
 create table tag_inheritance (
 	tag_id bigint not null,

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -29,8 +30,11 @@ type Method struct {
 	Help string
 	// Func answers. The result is what xmlrpc encodes; an iter.Seq2[any, error] is streamed as an array.
 	Func func(*Call, Args) (any, error)
+	// Plugin says that Koji has the method from a plugin; see Config.ListPlugins.
+	Plugin bool
 
-	sig *signature
+	sig   *signature
+	place int // among the methods as they were given
 }
 
 // Users is what the hub asks about users. Implementations must be safe for concurrent use.
@@ -94,6 +98,8 @@ type Config struct {
 	LockOut        bool
 	ServerOffline  bool
 	OfflineMessage string
+	// ListPlugins lets system.listMethods and _listapi name the methods that Koji has from plugins. They can be called whatever it says.
+	ListPlugins bool
 	// Options is what showOpts tells admins. It must hold no secret.
 	Options map[string]any
 	// Changes tells when answers that were given become stale; nil: none is kept to be given again.
@@ -108,7 +114,8 @@ type Config struct {
 type Hub struct {
 	cfg     Config
 	methods map[string]*Method
-	order   []*Method // as system.listMethods gives them
+	order   []*Method // in Koji's order
+	listed  []*Method // as system.listMethods gives them
 	files   *files
 	answers *answerCache // nil: none are kept
 	streams atomic.Int64
@@ -135,6 +142,7 @@ func New(cfg Config) (*Hub, error) {
 		return nil, err
 	}
 	h.order = inKojiOrder(h.methods)
+	h.listed = slices.DeleteFunc(slices.Clone(h.order), func(m *Method) bool { return m.Plugin && !cfg.ListPlugins })
 	if cfg.Changes != nil {
 		var err error
 		if h.answers, err = newAnswerCache(cfg.Changes, cfg.AnswerDir, cfg.Log); err != nil {
@@ -167,7 +175,7 @@ func (h *Hub) add(m Method) error {
 	if err != nil {
 		return fmt.Errorf("params: %w", err)
 	}
-	m.sig = sig
+	m.sig, m.place = sig, len(h.methods)
 	h.methods[m.Name] = &m
 	return nil
 }

@@ -17,8 +17,8 @@ func (h *Hub) introspectionMethods() []Method {
 			Func: func(c *Call, _ Args) (any, error) { return c.hub.listAPI(), nil }},
 		{Name: "system.listMethods", Auth: Anonymous, Help: "The names of all methods.",
 			Func: func(c *Call, _ Args) (any, error) {
-				names := make([]string, len(c.hub.order))
-				for i, m := range c.hub.order {
+				names := make([]string, len(c.hub.listed))
+				for i, m := range c.hub.listed {
 					names[i] = m.Name
 				}
 				return names, nil
@@ -60,8 +60,8 @@ func hidden(name string) bool { return name == "multiCall" || name == "system.mu
 
 // listAPI is _listapi's answer; argspec is what Python's inspect.getfullargspec gives.
 func (h *Hub) listAPI() []any {
-	list := make([]any, len(h.order))
-	for i, m := range h.order {
+	list := make([]any, len(h.listed))
+	for i, m := range h.listed {
 		var names, defaults, args []any
 		for _, p := range m.sig.params {
 			names = append(names, p.name)
@@ -101,11 +101,14 @@ func orEmpty(list []any) []any {
 }
 
 // inKojiOrder lists methods as Koji registers them: introspection, the root methods by name, the modules host, scheduler and repo, others,
-// and last the session methods.
+// the session methods, and last those of plugins as they were given.
 func inKojiOrder(methods map[string]*Method) []*Method {
 	introspection := []string{"_listapi", "system.listMethods", "system.methodSignature", "system.methodHelp"}
 	sessions := []string{"login", "sslLogin", "logout", "subsession", "logoutChild", "exclusiveSession", "sharedSession"}
 	rank := func(m *Method) (group, place int) {
+		if m.Plugin {
+			return 7, m.place
+		}
 		if i := slices.Index(introspection, m.Name); i >= 0 {
 			return 0, i
 		}

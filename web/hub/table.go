@@ -7,7 +7,7 @@ func DomainMethods(d Deps) []Method {
 		userMethods, policyMethods, channelMethods, hostMethods, taskMethods, schedulerMethods, hostTaskMethods, tagMethods, packageMethods, tagBuildMethods,
 		targetMethods, externalRepoMethods, tagGroupMethods, eventMethods, historyMethods,
 		buildMethods, hostBuildMethods, buildrootMethods, rpmMethods, rpmFileMethods, archiveMethods, volumeMethods, repoMethods, repoRequestMethods, hostRepoMethods,
-		notificationMethods, searchMethods,
+		notificationMethods, searchMethods, pluginMethods,
 	} {
 		all = append(all, table(d)...)
 	}

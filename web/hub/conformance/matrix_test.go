@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"moromi/commands"
 	"moromi/internal/fault"
 	"moromi/internal/koji"
 	"moromi/internal/xmlrpc"
@@ -34,6 +35,9 @@ func principals(s *site) []principal {
 		{name: "host", user: "builder1", host: true, exclusive: true},
 		{name: "host without exclusive session", user: "builder2", host: true},
 	}
+	// Koji's plugin has this permission, but no site from the start
+	_, err := s.service.DefinePermission(s.t.Context(), commands.Actor{}, "runroot", "")
+	s.check(err)
 	rows, err := catalog.Permissions(s.t.Context(), s.service.DB)
 	s.check(err)
 	for _, row := range rows {
@@ -135,9 +139,19 @@ func nothing(m hub.Method) []any {
 	return params
 }
 
-// allMethods are the listed methods and the two that Koji does not list.
+// allMethods are the methods and the two that Koji does not list. The methods of sessions are last but for these: exclusiveSession locks a user's
+// other sessions out.
 func (s *site) allMethods() []hub.Method {
 	all := s.hub.Methods()
+	slices.SortStableFunc(all, func(a, b hub.Method) int {
+		switch {
+		case a.Plugin && !b.Plugin:
+			return -1
+		case b.Plugin && !a.Plugin:
+			return 1
+		}
+		return 0
+	})
 	for _, name := range []string{"multiCall", "system.multicall"} {
 		all = append(all, hub.Method{Name: name, Params: "calls", Auth: hub.Custom("each entry is authorised by itself"), Write: true})
 	}

@@ -52,6 +52,50 @@ func ownMethods() map[string]string {
 	return map[string]string{}
 }
 
+// pluginSignatures are the methods of Koji's plugins that this hub has, as Koji's describes them, in the order in which a hub lists them.
+func pluginSignatures() []struct{ name, argdesc string } {
+	return []struct{ name, argdesc string }{
+		{"createSideTag", "(basetag, debuginfo=False, suffix=None)"}, {"removeSideTag", "(sidetag)"}, {"listSideTags", "(basetag=None, user=None, queryOpts=None)"},
+		{"editSideTag", "(sidetag, debuginfo=None, rpm_macros=None, remove_rpm_macros=None, extra=None, remove_extra=None)"},
+		{"runroot", "(tagInfo, arch, command, channel=None, **opts)"}, {"saveFailedTree", "(buildrootID, full=False, **opts)"},
+	}
+}
+
+// TestPluginSignatures holds the methods of Koji's plugins that are here against Koji's, and how they are listed: after all others, on a site
+// whose policies speak of side tags, and not at all on others, where they can be called all the same.
+func TestPluginSignatures(t *testing.T) {
+	t.Parallel()
+	plain, with := &client{site: newSite(t, "")}, &client{site: newSite(t, "testdata/recordings/31_plugins.policy")}
+	list := func(c *client, method string) []any {
+		v, err := c.call(method, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.([]any)
+	}
+	names, more, api := list(plain, "system.listMethods"), list(with, "system.listMethods"), list(with, "_listapi")
+	want := slices.Clone(names)
+	for i, m := range pluginSignatures() {
+		want = append(want, m.name)
+		if len(api) != len(names)+len(pluginSignatures()) {
+			t.Fatalf("_listapi names %d methods, without plugins %d", len(api), len(names))
+		}
+		told := api[len(names)+i].(map[string]any)
+		if told["name"] != m.name || told["argdesc"] != m.argdesc {
+			t.Errorf("%v%v, Koji's is %s%s", told["name"], told["argdesc"], m.name, m.argdesc)
+		}
+		if slices.Contains(names, any(m.name)) {
+			t.Errorf("%s is listed on a site without rules for side tags", m.name)
+		}
+	}
+	if !slices.Equal(more, want) {
+		t.Errorf("listed with plugins: %v", more)
+	}
+	if v, err := plain.call("listSideTags", nil); err != nil || len(v.([]any)) != 0 {
+		t.Errorf("a method that is not listed answers %v %v", v, err)
+	}
+}
+
 // TestSignatures holds what the hub tells of its methods against what Koji's does.
 func TestSignatures(t *testing.T) {
 	t.Parallel()

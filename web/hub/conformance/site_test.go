@@ -79,7 +79,7 @@ func newSite(t testing.TB, policy string) *site {
 	notices := hub.NewNotices()
 	engine.OnCommit(notices.Watch)
 	config := hub.Config{Methods: hub.DomainMethods(hub.Deps{Service: s.service, DB: db, Storage: top}), Users: backend, Sessions: s.sessions,
-		Storage: top, Tasks: backend, Volumes: backend, Notifier: notices, Log: log}
+		Storage: top, Tasks: backend, Volumes: backend, Notifier: notices, Log: log, ListPlugins: s.service.UsesPlugins()}
 	s.forgetful, err = hub.New(config)
 	s.check(err)
 	config.Changes, config.AnswerDir = engine, t.TempDir()
