@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,9 +75,11 @@ func Serve(ctx context.Context, cfg Config, s Session) error {
 		cfg.Log = slog.Default()
 	}
 	if cfg.HTTP == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.ResponseHeaderTimeout = headerTimeout
-		cfg.HTTP = &http.Client{Transport: t}
+		files, err := fileHTTP(&cfg)
+		if err != nil {
+			return err
+		}
+		cfg.HTTP = files
 	}
 	dir, err := filepath.Abs(cfg.WorkDir)
 	if err != nil {
@@ -126,7 +127,11 @@ func newBackend(ctx context.Context, cfg *Config) (buildroot.Backend, error) {
 	mc := mock.Config{Program: cfg.MockPath, Dir: cfg.MockDir, User: cfg.MockUser, StateDir: filepath.Join(cfg.WorkDir, "mock"),
 		BootstrapImage: cfg.MockBootstrapImage, Proxy: cfg.Proxy, Log: cfg.Log}
 	const mib = 1 << 20
-	nc := native.Config{Dir: filepath.Join(cfg.WorkDir, "native"), Program: cfg.InitProgram, DNF: cfg.DNF, Proxy: cfg.Proxy,
+	authorities, err := writeAuthorities(cfg)
+	if err != nil {
+		return nil, err
+	}
+	nc := native.Config{CAFile: authorities, Dir: filepath.Join(cfg.WorkDir, "native"), Program: cfg.InitProgram, DNF: cfg.DNF, Proxy: cfg.Proxy,
 		MaxBases: cfg.MaxRoots, MemoryLimit: cfg.MemoryLimit * mib, PIDLimit: cfg.PIDLimit, HTTP: cfg.HTTP, Log: cfg.Log}
 	kind := cfg.Buildroot
 	if kind == "auto" {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 
 	"moromi/internal/hubclient"
 )
@@ -52,18 +53,71 @@ func hubHTTP(cfg *Config) (*http.Client, error) {
 		conf.Certificates = []tls.Certificate{pair}
 	}
 	if cfg.ServerCA != "" {
-		pem, err := os.ReadFile(cfg.ServerCA)
-		if err != nil {
-			return nil, fmt.Errorf("load the hub's authority: %w", err)
-		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("load the hub's authority: no certificate in %s", cfg.ServerCA)
+		conf.RootCAs = x509.NewCertPool() // the hub's authority and no other, as kojid has it
+		if err := addAuthority(conf.RootCAs, cfg.ServerCA); err != nil {
+			return nil, err
 		}
 	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = conf
 	return &http.Client{Transport: t}, nil
+}
+
+func addAuthority(pool *x509.CertPool, file string) error {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("load the hub's authority: %w", err)
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return fmt.Errorf("load the hub's authority: no certificate in %s", file)
+	}
+	return nil
+}
+
+// fileHTTP is the client for repositories, sources and other files. It trusts the hub's authority besides the machine's own.
+func fileHTTP(cfg *Config) (*http.Client, error) {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.ResponseHeaderTimeout = headerTimeout
+	if cfg.ServerCA == "" {
+		return &http.Client{Transport: t}, nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("load the machine's authorities: %w", err)
+	}
+	if err := addAuthority(pool, cfg.ServerCA); err != nil {
+		return nil, err
+	}
+	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
+	return &http.Client{Transport: t}, nil
+}
+
+// systemAuthorities are the places where distributions keep the certificates that a machine trusts, in one file.
+func systemAuthorities() []string {
+	return []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"}
+}
+
+// writeAuthorities makes a file with the machine's authorities and the hub's, for package managers, which take one file. Without an
+// authority of the hub's there is none.
+func writeAuthorities(cfg *Config) (string, error) {
+	if cfg.ServerCA == "" {
+		return "", nil
+	}
+	all, err := os.ReadFile(cfg.ServerCA)
+	if err != nil {
+		return "", fmt.Errorf("load the hub's authority: %w", err)
+	}
+	for _, name := range systemAuthorities() {
+		if more, err := os.ReadFile(name); err == nil {
+			all = append(append(all, '\n'), more...)
+			break
+		}
+	}
+	file := filepath.Join(cfg.WorkDir, "authorities.pem")
+	if err := os.WriteFile(file, all, 0o644); err != nil {
+		return "", fmt.Errorf("write the authorities: %w", err)
+	}
+	return file, nil
 }
 
 // session is a hubclient.Client as the daemon sees it.

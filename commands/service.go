@@ -15,6 +15,7 @@ import (
 
 	"moromi/events"
 	"moromi/internal/fault"
+	"moromi/internal/koji"
 	"moromi/internal/storage"
 	"moromi/projections"
 )
@@ -53,6 +54,8 @@ type Service struct {
 	SideTag SideTagConfig
 	// FailedTree is which tasks' buildroots may be kept.
 	FailedTree FailedTreeConfig
+	// Realms are those whose Kerberos principals users may have.
+	Realms koji.Realms
 	// Scheduler gives tasks to hosts; it works while its Run does.
 	Scheduler *Scheduler
 

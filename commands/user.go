@@ -68,6 +68,9 @@ func (s *Service) freePrincipal(ctx context.Context, principal string) error {
 	if err := koji.VerifyUserName(principal); err != nil {
 		return err
 	}
+	if err := s.Realms.Check(principal); err != nil {
+		return err
+	}
 	if there, err := usermodel.ByPrincipal(ctx, s.DB, principal); err != nil || there != nil {
 		return orFault(err, fault.New(fault.Generic, "user with this Kerberos principal already exists: %s", principal))
 	}

@@ -130,17 +130,15 @@ func machineArches() []string {
 }
 
 func (st *site) writeBuilderConfig(file string, addr net.Addr) error {
-	url := "http://" + addr.String()
-	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
-		url = fmt.Sprintf("http://127.0.0.1:%d", tcp.Port)
-	}
+	url, serverCA := st.localURL(addr), st.localCA()
 	if _, err := os.Stat(file); err == nil {
-		return st.refreshBuilderConfig(file, url)
+		return st.refreshBuilderConfig(file, url, serverCA)
 	}
-	text := fmt.Sprintf(`# the build host that moromid up runs; yours to change, but server and topurl are set anew at every start
+	text := fmt.Sprintf(`# the build host that moromid up runs; yours to change, but server, topurl and serverca are set anew at every start
 [kojid]
 server = %s/kojihub
 topurl = %s/kojifiles
+serverca = %s
 user = %s
 password_file = %s
 workdir = %s
@@ -151,27 +149,38 @@ allowed_scms = *:*:no
 force_lock = yes
 # the site has no other host that could take a task while this machine is busy
 max_load_per_cpu = 0
-`, url, url, embeddedHost, filepath.Join(st.settings.Data, "builder.password"), filepath.Join(st.settings.Data, "builder"), "Moromi", "Moromi", "Moromi")
+`, url, url, serverCA, embeddedHost, filepath.Join(st.settings.Data, "builder.password"), filepath.Join(st.settings.Data, "builder"), "Moromi", "Moromi", "Moromi")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write builder configuration: %w", err)
 	}
 	return nil
 }
 
-// refreshBuilderConfig sets the hub's address anew, which may be another one at every start, and leaves the rest as its owner made it.
-func (st *site) refreshBuilderConfig(file, url string) error {
+// refreshBuilderConfig sets the hub's address and authority anew, which may be others at every start, and leaves the rest as its owner made
+// it. An authority that the owner wrote there for a certificate of the site's own stays.
+func (st *site) refreshBuilderConfig(file, url, serverCA string) error {
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("read builder configuration: %w", err)
 	}
 	lines := strings.Split(string(b), "\n")
+	topurl, found := 0, false
 	for i, l := range lines {
-		switch key, _, _ := strings.Cut(l, "="); strings.TrimSpace(key) {
+		key, value, _ := strings.Cut(l, "=")
+		switch strings.TrimSpace(key) {
 		case "server":
 			lines[i] = "server = " + url + "/kojihub"
 		case "topurl":
-			lines[i] = "topurl = " + url + "/kojifiles"
+			lines[i], topurl = "topurl = "+url+"/kojifiles", i
+		case "serverca":
+			found = true
+			if ours := st.tlsDir(); serverCA != "" || strings.HasPrefix(strings.TrimSpace(value), ours) {
+				lines[i] = "serverca = " + serverCA
+			}
 		}
+	}
+	if !found && serverCA != "" {
+		lines[topurl] += "\nserverca = " + serverCA
 	}
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
 		return fmt.Errorf("write builder configuration: %w", err)

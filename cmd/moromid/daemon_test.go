@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,7 +32,8 @@ const patience = 2 * time.Minute
 type daemon struct {
 	t     testing.TB
 	dir   string
-	url   string // http://127.0.0.1:PORT
+	url   string // http://127.0.0.1:PORT, or https
+	http  *http.Client
 	cmd   *exec.Cmd
 	ended chan struct{}
 
@@ -37,7 +41,7 @@ type daemon struct {
 	log strings.Builder
 }
 
-var listening = regexp.MustCompile(`msg=listening address=(\S+)`)
+var listening = regexp.MustCompile(`msg=listening address=(\S+) tls=(\S+)`)
 
 // up starts a site without builder in dir and returns when it is ready.
 func up(t testing.TB, dir string, args ...string) *daemon {
@@ -79,12 +83,41 @@ func start(t testing.TB, dir string, args ...string) *daemon {
 	select {
 	case a, ok := <-address:
 		if ok {
-			d.url = "http://" + a
+			d.url = a
+			d.http = &http.Client{Transport: transport(t, d.authorities(args))}
 		}
 	case <-time.After(patience):
 		t.Fatalf("it does not listen:\n%s", d.said())
 	}
 	return d
+}
+
+// authorities is the file with the certificates that a daemon's clients trust; empty without TLS.
+func (d *daemon) authorities(args []string) string {
+	if slices.Contains(args, "--tls") {
+		return filepath.Join(d.dir, "tls", "ca.pem")
+	}
+	if i := slices.Index(args, "--tls-cert"); i >= 0 {
+		return args[i+1]
+	}
+	return ""
+}
+
+// transport makes connections of its own that trust the certificates in a file, and shows the certificates given.
+func transport(t testing.TB, authorities string, certs ...tls.Certificate) *http.Transport {
+	t.Helper()
+	tr := http.DefaultTransport.(*http.Transport).Clone()
+	t.Cleanup(tr.CloseIdleConnections)
+	tr.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool(), GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		if len(certs) == 0 {
+			return &tls.Certificate{}, nil
+		}
+		return &certs[0], nil // also one that the hub would not want
+	}}
+	if authorities != "" && !tr.TLSClientConfig.RootCAs.AppendCertsFromPEM([]byte(readFile(t, authorities))) {
+		t.Fatalf("%s has no certificate", authorities)
+	}
+	return tr
 }
 
 func (d *daemon) read(r io.Reader, address chan<- string) {
@@ -95,7 +128,7 @@ func (d *daemon) read(r io.Reader, address chan<- string) {
 		d.mu.Unlock()
 		if m := listening.FindStringSubmatch(s.Text()); m != nil && !found {
 			found = true
-			address <- m[1]
+			address <- map[string]string{"true": "https://", "false": "http://"}[m[2]] + m[1]
 		}
 	}
 }
@@ -151,7 +184,7 @@ func (d *daemon) waitReadyFor(patience time.Duration) {
 	d.t.Helper()
 	end := time.Now().Add(patience)
 	for {
-		resp, err := http.Get(d.url + "/readyz")
+		resp, err := d.http.Get(d.url + "/readyz")
 		if err == nil {
 			_ = resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
@@ -171,7 +204,7 @@ func (d *daemon) waitReadyFor(patience time.Duration) {
 
 // client is a client that does not hide failures by trying again.
 func (d *daemon) client() *hubclient.Client {
-	return hubclient.New(d.url+"/kojihub", hubclient.Options{MaxRetries: -1})
+	return hubclient.New(d.url+"/kojihub", hubclient.Options{HTTP: d.http, MaxRetries: -1})
 }
 
 // login gives a client that is logged in.

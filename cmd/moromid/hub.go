@@ -36,6 +36,7 @@ Several hubs may run on the same database; one of them leads read models, reposi
 		},
 	}
 	s.addSiteFlags(c)
+	s.Login.addFlags(c)
 	c.Flags().StringVar(&s.Listen, "listen", "", "address to listen on (default "+defaultListen+")")
 	c.Flags().StringVar(&s.Topdir, "topdir", "", "directory of packages, repositories and uploads")
 	c.Flags().StringVar(&s.PolicyFile, "policy", "", "file with a [policy] section, as in Koji's hub.conf")
@@ -53,14 +54,19 @@ func runHub(ctx context.Context, s *settings, started func(context.Context, *sit
 		return fmt.Errorf("listen on %s: %w", s.Listen, err)
 	}
 	defer l.Close() //nolint:errcheck // the server closes it, too
+	in, err := s.Login.open(s.logger())
+	if err != nil {
+		return err
+	}
 	if s.PublicURL == "" {
-		s.PublicURL = "http://" + l.Addr().String()
+		s.PublicURL = in.scheme() + "://" + l.Addr().String()
 	}
 	st, err := openSite(ctx, s, s.logger(), true)
 	if err != nil {
 		return err
 	}
 	defer st.Close()
+	st.logins = in
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel() // before Close, which waits for the parts
 	served, err := st.startParts(run, l)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -28,10 +29,12 @@ const (
 // serve runs the hub's surfaces on the listener until ctx ends.
 func (st *site) serve(ctx context.Context, l net.Listener, handler http.Handler) error {
 	srv := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		BaseContext: func(net.Listener) context.Context { return ctx }}
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		ErrorLog:    slog.NewLogLogger(st.log.Handler(), slog.LevelDebug)} // what clients do wrong in TLS and HTTP
+	l = st.logins.listener(l)
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
-	st.log.Info("listening", "address", l.Addr().String())
+	st.log.Info("listening", "address", l.Addr().String(), "tls", st.logins.pair != nil)
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve: %w", err)
@@ -56,7 +59,7 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 	}
 	st.service.Files = top
 	backend := hub.Backend{DB: st.db}
-	sessions, err := auth.New(auth.Config{Pool: st.db, Users: backend, Log: st.log})
+	sessions, err := auth.New(auth.Config{Pool: st.db, Users: backend, Log: st.log, AnyClientIP: !st.logins.checkClientIP})
 	if err != nil {
 		return nil, fmt.Errorf("sessions: %w", err)
 	}
@@ -72,8 +75,12 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 		Comps: func(ctx context.Context, tag, event int64) ([]byte, error) {
 			return repoprojector.Comps(ctx, st.db, tag, event)
 		}}
-	h, err := hub.New(hub.Config{Methods: hub.DomainMethods(deps), Users: backend, Sessions: sessions, Storage: top, Tasks: backend,
-		Volumes: backend, Notifier: notices, Log: st.log, Changes: st.engine, AnswerDir: st.cacheDir("answers"), ListPlugins: st.service.UsesPlugins()})
+	cfg := hub.Config{Methods: hub.DomainMethods(deps), Users: backend, Sessions: sessions, Storage: top, Tasks: backend,
+		Volumes: backend, Notifier: notices, Log: st.log, Changes: st.engine, AnswerDir: st.cacheDir("answers"), ListPlugins: st.service.UsesPlugins()}
+	if err := st.logins.configure(&cfg, st.service); err != nil {
+		return nil, err
+	}
+	h, err := hub.New(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("method table: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,6 +42,7 @@ type settings struct {
 	PolicyFile  string
 	ConfigFile  string
 	Verbose     bool
+	Login       loginSettings
 
 	plugins *pluginSettings // nil: as in Koji
 }
@@ -80,8 +82,10 @@ func (s *settings) resolve() error {
 
 // known are the settings of a configuration file by their names there.
 func (s *settings) known() map[string]*string {
-	return map[string]*string{"data": &s.Data, "database_url": &s.DatabaseURL, "ledger": &s.LedgerURL, "topdir": &s.Topdir, "listen": &s.Listen,
+	known := map[string]*string{"data": &s.Data, "database_url": &s.DatabaseURL, "ledger": &s.LedgerURL, "topdir": &s.Topdir, "listen": &s.Listen,
 		"public_url": &s.PublicURL, "policy": &s.PolicyFile}
+	maps.Copy(known, s.Login.known())
+	return known
 }
 
 // readFile takes what flags left open from the [hub] section of the configuration file.
@@ -122,6 +126,7 @@ type site struct {
 	db        *pgxpool.Pool
 	ledger    events.Store
 	engine    *projections.Engine
+	logins    *logins // nil in verbs that serve nothing
 	service   *commands.Service
 	projector *repoprojector.Projector
 	builder   <-chan struct{} // closed when the embedded builder has ended; nil without one

@@ -19,7 +19,7 @@ const passwordBytes = 16
 func upCommand() *cobra.Command {
 	var s settings
 	var admin string
-	var noBuilder bool
+	var noBuilder, withTLS bool
 	c := &cobra.Command{
 		Use:   "up --data DIR",
 		Short: "Run a whole site in one place: private PostgreSQL, hub, web, repositories, scheduler, one builder",
@@ -28,6 +28,7 @@ the file tree in DIR/topdir, and an administrator whose password is in DIR/admin
 SIGINT and SIGTERM end it and all that it started.`,
 		Example: `  moromid up --data ./site
   moromid up --data ./site --listen 0.0.0.0:8080 --no-builder
+  moromid up --data ./site --tls
   moromid up --data ./site --ledger esdb://localhost:2113?tls=false`,
 		Args: args(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -40,9 +41,19 @@ SIGINT and SIGTERM end it and all that it started.`,
 			if err := os.MkdirAll(s.Data, 0o755); err != nil {
 				return fmt.Errorf("make data directory: %w", err)
 			}
+			if withTLS {
+				if err := s.makeCertificates(admin); err != nil {
+					return err
+				}
+			}
 			return runHub(c.Context(), &s, func(ctx context.Context, st *site, addr net.Addr) error {
 				if err := st.ensureAdmin(ctx, admin); err != nil {
 					return err
+				}
+				if withTLS {
+					if err := st.explainTLS(addr, admin); err != nil {
+						return err
+					}
 				}
 				if noBuilder {
 					return nil
@@ -55,6 +66,8 @@ SIGINT and SIGTERM end it and all that it started.`,
 	f := c.Flags()
 	f.StringVar(&s.Listen, "listen", "", "address to listen on (default "+defaultListen+")")
 	f.StringVar(&admin, "admin", "kojiadmin", "name of the administrator made on the first start")
+	f.BoolVar(&withTLS, "tls", false, "serve HTTPS with certificates made in DIR/tls, and let the administrator log in by one")
+	s.Login.addFlags(c)
 	f.BoolVar(&noBuilder, "no-builder", false, "run no build host")
 	f.StringVar(&s.PolicyFile, "policy", "", "file with a [policy] section, as in Koji's hub.conf")
 	return c

@@ -38,7 +38,7 @@ type request struct {
 	hosted bool // host was read
 
 	sslLogin bool // the request came to /ssllogin
-	identify func() (*Identity, error)
+	identify func() (*auth.Identity, error)
 	reply    map[string][]string // headers that an identity provider wants on the answer
 }
 

@@ -20,6 +20,7 @@ import (
 	"moromi/internal/fault"
 	"moromi/internal/koji"
 	"moromi/internal/xmlrpc"
+	"moromi/web/auth"
 )
 
 // ServeHTTP answers everything under /kojihub but the builders' stream: POST only; an octet-stream is an upload, anything else XML-RPC.
@@ -64,7 +65,7 @@ func identified(w http.ResponseWriter) string {
 func (h *Hub) newRequest(w http.ResponseWriter, r *http.Request) *request {
 	req := &request{id: identified(w), remote: h.remoteAddr(r), reply: map[string][]string{}}
 	req.sslLogin = strings.HasSuffix(strings.TrimRight(r.URL.Path, "/"), "/ssllogin")
-	req.identify = func() (*Identity, error) {
+	req.identify = func() (*auth.Identity, error) {
 		if h.cfg.Identity == nil || !req.sslLogin {
 			return nil, nil
 		}
@@ -113,7 +114,7 @@ func (h *Hub) serveRPC(w http.ResponseWriter, r *http.Request, req *request, log
 	}
 	start := time.Now()
 	result, err := h.call(r, req, log, name, params)
-	var challenge *Challenge
+	var challenge *auth.Challenge
 	if errors.As(err, &challenge) {
 		w.Header()["Www-Authenticate"] = challenge.Schemes
 		plain(w, http.StatusUnauthorized, "Unauthorized")

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"moromi/internal/koji"
 	"moromi/internal/storage"
 	"moromi/web/auth"
 )
@@ -84,11 +85,15 @@ type Config struct {
 	Clock    func() time.Time // nil: time.Now
 
 	// Identity names the caller of sslLogin; nil refuses it.
-	Identity IdentityProvider
-	// Proxies are the principals (Kerberos) and DNs (TLS) that may log in others through sslLogin.
-	Proxies []string
+	Identity auth.IdentityProvider
+	// ProxyPrincipals (Kerberos) and ProxyDNs (certificates, in RFC 2253's spelling or with slashes) may log in others through sslLogin.
+	ProxyPrincipals, ProxyDNs []string
 	// AnyProxyAuthType lets those choose the recorded way of login (Koji's AllowProxyAuthType).
 	AnyProxyAuthType bool
+	// Realms are those whose principals may log in (Koji's AllowedKrbRealms).
+	Realms koji.Realms
+	// Enrol makes users of those who log in by certificate or ticket for the first time (Koji's LoginCreatesUser); nil refuses them.
+	Enrol Enrol
 
 	// HeaderSessionsOnly refuses sessions in the query string (Koji's DisableURLSessions).
 	HeaderSessionsOnly bool

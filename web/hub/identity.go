@@ -1,7 +1,8 @@
 package hub
 
 import (
-	"net/http"
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -10,28 +11,17 @@ import (
 	"moromi/web/auth"
 )
 
-// IdentityProvider tells who sends a request to /ssllogin: by its TLS client certificate or by Kerberos (Negotiate).
-type IdentityProvider interface {
-	// Identify gives the caller's identity; a *Challenge to be answered with 401; nil when the request carries none; or a fault.
-	Identify(r *http.Request) (*Identity, error)
+// Newcomer is who logs in for the first time.
+type Newcomer struct {
+	Name      string // of the user
+	Principal string // the Kerberos principal; empty for certificates
+	// MayJoin says that the principal may become another one of a user who is there already. Koji always lets it; here it must be of the hub's
+	// own realm or of one in AllowedKrbRealms, since a foreign realm may name its principals as it likes, admin@ELSEWHERE included.
+	MayJoin bool
 }
 
-// Identity is who a request comes from.
-type Identity struct {
-	AuthType koji.AuthType // AuthSSL or AuthGSSAPI
-	// Name is the user name (from the certificate's subject) or the full Kerberos principal.
-	Name string
-	// Subject is what the proxy list is compared with: the certificate's DN, or the principal.
-	Subject string
-	// Reply are headers for the answer, such as the Kerberos server's own token.
-	Reply http.Header
-}
-
-// Challenge is the error of an IdentityProvider that wants the client to authenticate: status 401 with these WWW-Authenticate headers.
-type Challenge struct{ Schemes []string }
-
-// Error says what is asked for.
-func (c *Challenge) Error() string { return "authentication wanted: " + strings.Join(c.Schemes, ", ") }
+// Enrol makes the user of a first login and answers its id. Its faults are the client's.
+type Enrol func(ctx context.Context, n Newcomer) (int64, error)
 
 // sslLogin logs in whoever the identity provider names, or the user whom that one may act for.
 func (c *Call) sslLogin(a Args) (any, error) {
@@ -43,7 +33,7 @@ func (c *Call) sslLogin(a Args) (any, error) {
 		return nil, err
 	}
 	if id == nil {
-		return nil, fault.New(fault.Auth, "could not verify client: this hub has no certificate or Kerberos identity for the request")
+		return nil, fault.New(fault.Auth, "could not verify client: NONE") // mod_ssl's word for no certificate
 	}
 	for k, v := range id.Reply {
 		c.req.reply[k] = v
@@ -54,20 +44,25 @@ func (c *Call) sslLogin(a Args) (any, error) {
 			return nil, err
 		}
 	}
-	user, err := c.userOfIdentity(name, authType)
+	userID, err := c.userOfIdentity(id, name, authType)
 	if err != nil {
 		return nil, err
 	}
 	return c.open(auth.Opening{
-		UserID: user.ID, AuthType: authType, HostIP: c.hub.cfg.Sessions.HostIP(c.RemoteAddr()),
+		UserID: userID, AuthType: authType, HostIP: c.hub.cfg.Sessions.HostIP(c.RemoteAddr()),
 		Renew: a.Bool("renew"), Exclusive: a.Bool("exclusive"), Prior: c.req.session,
 	})
 }
 
 // actFor checks that the identity may log in the other user, and as authenticated how.
-func (c *Call) actFor(id *Identity, proxied string, a Args) (string, koji.AuthType, error) {
-	if !slices.Contains(c.hub.cfg.Proxies, id.Subject) {
-		return "", 0, fault.New(fault.Auth, "%s is not authorized to login other users", id.Subject)
+func (c *Call) actFor(id *auth.Identity, proxied string, a Args) (string, koji.AuthType, error) {
+	allowed := c.hub.cfg.ProxyDNs
+	if id.AuthType == koji.AuthGSSAPI {
+		allowed = c.hub.cfg.ProxyPrincipals
+	}
+	if !slices.ContainsFunc(id.Subjects, func(s string) bool { return s != "" && slices.Contains(allowed, s) }) {
+		c.log.WarnContext(c.ctx, "proxy login refused", "subject", id.Subjects, "for", clip(proxied))
+		return "", 0, fault.New(fault.Auth, "%s is not authorized to login other users", id.Subjects[0])
 	}
 	authType := id.AuthType
 	if !a.IsNil("proxyauthtype") {
@@ -87,15 +82,29 @@ func (c *Call) actFor(id *Identity, proxied string, a Args) (string, koji.AuthTy
 	return proxied, authType, nil
 }
 
-// userOfIdentity finds the user of a principal or certificate name. Users are not made by logging in: an admin adds them.
-func (c *Call) userOfIdentity(name string, authType koji.AuthType) (*auth.User, error) {
+// userOfIdentity finds the user of a principal or certificate name, or makes it (LoginCreatesUser).
+func (c *Call) userOfIdentity(id *auth.Identity, name string, authType koji.AuthType) (int64, error) {
 	find := c.hub.cfg.Users.UserByName
-	if authType == koji.AuthGSSAPI && strings.Contains(name, "@") {
+	newcomer := Newcomer{Name: name}
+	if user, realm, ok := strings.Cut(name, "@"); ok && authType == koji.AuthGSSAPI {
+		if err := c.hub.cfg.Realms.Check(name); err != nil {
+			return 0, err
+		}
 		find = c.hub.cfg.Users.UserByPrincipal
+		newcomer = Newcomer{Name: user, Principal: name, MayJoin: realm == id.Realm || len(c.hub.cfg.Realms) > 0}
 	}
 	user, err := find(c.ctx, name)
-	if err == nil && user == nil {
-		err = fault.New(fault.Auth, "Unknown user: %s", clip(name))
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("find the user of a login: %w", err)
+	case user != nil:
+		return user.ID, nil
+	case c.hub.cfg.Enrol == nil:
+		return 0, fault.New(fault.Auth, "Unknown user: %s", clip(name))
 	}
-	return user, err
+	userID, err := c.hub.cfg.Enrol(c.ctx, newcomer)
+	if err == nil {
+		c.log.InfoContext(c.ctx, "first login", "name", newcomer.Name, "principal", newcomer.Principal, "user", userID)
+	}
+	return userID, err
 }

@@ -11,22 +11,23 @@ import (
 	"moromi/internal/fault"
 	"moromi/internal/koji"
 	"moromi/internal/xmlrpc"
+	"moromi/web/auth"
 	"moromi/web/hub"
 )
 
 // provider takes the identity from a header, as a test's certificate.
 type provider struct{}
 
-func (provider) Identify(r *http.Request) (*hub.Identity, error) {
+func (provider) Identify(r *http.Request) (*auth.Identity, error) {
 	switch who := r.Header.Get("X-Who"); {
 	case who == "":
 		return nil, nil
 	case who == "?":
-		return nil, &hub.Challenge{Schemes: []string{"Negotiate"}}
+		return nil, &auth.Challenge{Schemes: []string{"Negotiate"}}
 	case strings.Contains(who, "@"):
-		return &hub.Identity{AuthType: koji.AuthGSSAPI, Name: who, Subject: who, Reply: http.Header{"Www-Authenticate": {"Negotiate dG9rZW4="}}}, nil
+		return &auth.Identity{AuthType: koji.AuthGSSAPI, Name: who, Subjects: []string{who}, Realm: "EXAMPLE.COM", Reply: http.Header{"Www-Authenticate": {"Negotiate dG9rZW4="}}}, nil
 	default:
-		return &hub.Identity{AuthType: koji.AuthSSL, Name: who, Subject: "CN=" + who}, nil
+		return &auth.Identity{AuthType: koji.AuthSSL, Name: who, Subjects: []string{"CN=" + who, "/CN=" + who}}, nil
 	}
 }
 
@@ -44,7 +45,9 @@ func (c *client) sslLogin(who string, params ...any) (*http.Response, any, error
 
 func TestSSLLogin(t *testing.T) {
 	t.Parallel()
-	s := setup(t, func(c *hub.Config) { c.Identity, c.Proxies = provider{}, []string{"CN=web", "web@EXAMPLE.COM"} })
+	s := setup(t, func(c *hub.Config) {
+		c.Identity, c.ProxyDNs, c.ProxyPrincipals = provider{}, []string{"CN=web"}, []string{"web@EXAMPLE.COM"}
+	})
 	s.domain.users["alice"].Principals = []string{"alice@EXAMPLE.COM"}
 	kw := func(pairs ...any) xmlrpc.Kwargs {
 		k := xmlrpc.Kwargs{}

@@ -79,6 +79,9 @@ func (b *Backend) dnfConf(spec buildroot.Spec) string {
 		fmt.Fprintf(&s, "proxy=%s\n", b.cfg.Proxy)
 	}
 	s.WriteString("\n[build]\nname=build\nbaseurl=" + strings.Join(spec.Repos, "\n        ") + "\n")
+	if b.cfg.CAFile != "" {
+		fmt.Fprintf(&s, "sslcacert=%s\n", b.cfg.CAFile)
+	}
 	if on, _ := spec.ExtraBool("mock.yum.module_hotfixes"); on {
 		s.WriteString("module_hotfixes=1\n")
 	}

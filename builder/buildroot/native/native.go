@@ -52,6 +52,8 @@ type Config struct {
 	Hostname string
 	// Proxy is an HTTP proxy for dnf.
 	Proxy string
+	// CAFile holds the certificates that dnf trusts when it fetches from repositories (PEM); the machine's own if empty.
+	CAFile string
 	// MaxBases is the number of base roots that stay cached.
 	MaxBases int
 	// MemoryLimit in bytes and PIDLimit bound all processes of one step, if the kernel has the control groups; zero is no limit.
