@@ -49,12 +49,12 @@ func (l *loginSettings) addFlags(c *cobra.Command) {
 	f.StringVar(&l.TrustedProxies, "trusted-proxies", "", "addresses or networks of reverse proxies whose X-Forwarded-For is believed")
 }
 
-// known are the settings by their names in a configuration file, where upper and lower case are one.
+// known are the settings by their names in a configuration file.
 func (l *loginSettings) known() map[string]*string {
 	return map[string]*string{"tls_cert": &l.TLSCert, "tls_key": &l.TLSKey, "client_ca": &l.ClientCA, "trusted_proxies": &l.TrustedProxies,
-		"client_cert_header": &l.ClientCertFrom, "dnusernamecomponent": &l.DNUsernameComponent, "proxydns": &l.ProxyDNs,
-		"proxyprincipals": &l.ProxyPrincipals, "allowedkrbrealms": &l.AllowedKrbRealms, "logincreatesuser": &l.LoginCreatesUser,
-		"allowproxyauthtype": &l.AllowProxyAuthType, "disableurlsessions": &l.DisableURLSessions, "checkclientip": &l.CheckClientIP}
+		"client_cert_header": &l.ClientCertFrom, "DNUsernameComponent": &l.DNUsernameComponent, "ProxyDNs": &l.ProxyDNs,
+		"ProxyPrincipals": &l.ProxyPrincipals, "AllowedKrbRealms": &l.AllowedKrbRealms, "LoginCreatesUser": &l.LoginCreatesUser,
+		"AllowProxyAuthType": &l.AllowProxyAuthType, "DisableURLSessions": &l.DisableURLSessions, "CheckClientIP": &l.CheckClientIP}
 }
 
 // logins is what the settings come to.

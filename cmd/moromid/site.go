@@ -80,7 +80,7 @@ func (s *settings) resolve() error {
 	return nil
 }
 
-// known are the settings of a configuration file by their names there.
+// known are the settings of a configuration file by their names there, where upper and lower case are one.
 func (s *settings) known() map[string]*string {
 	known := map[string]*string{"data": &s.Data, "database_url": &s.DatabaseURL, "ledger": &s.LedgerURL, "topdir": &s.Topdir, "listen": &s.Listen,
 		"public_url": &s.PublicURL, "policy": &s.PolicyFile}
@@ -94,7 +94,10 @@ func (s *settings) readFile() error {
 	if err != nil {
 		return fmt.Errorf("read configuration: %w", err)
 	}
-	known := s.known()
+	known := map[string]*string{}
+	for name, to := range s.known() {
+		known[strings.ToLower(name)] = to // Koji reads upper and lower case as one, too
+	}
 	for _, k := range f.Section("hub").Keys() {
 		to := known[k.Name()]
 		if to == nil {
