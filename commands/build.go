@@ -17,11 +17,6 @@ import (
 	taskmodel "moromi/projections/task"
 )
 
-// Build types that the hub itself gives (catalogue ids of Koji's schema).
-const (
-	BuildTypeRPM = 1
-)
-
 // NewBuild is a build to be made. Release is the one that the rpms have, for a draft too. Nil and zero fields take Koji's defaults.
 type NewBuild struct {
 	Name, Version, Release string
@@ -197,7 +192,7 @@ func (s *Service) InitBuild(ctx context.Context, a Actor, host int64, in NewBuil
 		return 0, err
 	}
 	in.Owner, in.State, in.CompletionTime = t["owner"].(int64), koji.BuildBuilding, nil
-	in.Types = []int64{BuildTypeRPM}
+	in.Types = []int64{build.TypeRPM}
 	return s.CreateBuild(ctx, a, in)
 }
 

@@ -12,6 +12,7 @@ import (
 	"moromi/internal/fault"
 	"moromi/internal/koji"
 	"moromi/internal/storage"
+	archivemodel "moromi/projections/archive"
 	buildmodel "moromi/projections/build"
 	"moromi/projections/query"
 	rpmmodel "moromi/projections/rpm"
@@ -60,10 +61,13 @@ func (s *Service) deletionBar(ctx context.Context, id int64, minAge time.Duratio
 	if err != nil {
 		return "", err
 	}
-	for _, r := range []struct{ key, text string }{{"tags", "tagged"}, {"rpms", "used in buildroots"}} {
-		if list := refs[r.key].([]query.Row); len(list) > 0 {
+	for _, r := range []struct{ key, text string }{{"tags", "tagged"}, {"rpms", "used in buildroots"}, {"archives", "used in archive buildroots"}} {
+		if list, _ := refs[r.key].([]query.Row); len(list) > 0 {
 			return fmt.Sprintf("%s: %v", r.text, list), nil
 		}
+	}
+	if ids, _ := refs["component_of"].([]int64); len(ids) > 0 {
+		return fmt.Sprintf("used as component of: %v", ids), nil
 	}
 	if last, ok := refs["last_used"].(float64); ok && s.Clock().Sub(time.UnixMicro(int64(last*1e6))) < minAge {
 		return "used in recent buildroot", nil
@@ -89,15 +93,42 @@ func (s *Service) BuildReferences(ctx context.Context, id int64, limit *int64, l
 	if lazy && len(rpms) > 0 {
 		return out, nil
 	}
-	last, err := rpmmodel.LastUsed(ctx, s.DB, id)
+	withRPMs, withArchives, err := archivemodel.ComponentOf(ctx, s.DB, id, limit)
 	if err != nil {
 		return nil, err
 	}
-	out["component_of"], out["archives"], out["images"], out["last_used"] = []query.Row{}, []query.Row{}, []query.Row{}, nil
-	if last != nil {
-		out["last_used"] = *last
+	if out["component_of"] = withRPMs; lazy && len(withRPMs) > 0 {
+		return out, nil
 	}
-	return out, nil
+	archives, err := archivemodel.UsedBy(ctx, s.DB, id, limit)
+	if err != nil {
+		return nil, err
+	}
+	if out["archives"] = archives; lazy && len(archives) > 0 {
+		return out, nil
+	}
+	all := append(withRPMs, withArchives...)
+	if out["component_of"] = all; lazy && len(all) > 0 {
+		return out, nil
+	}
+	out["images"] = all
+	out["last_used"], err = s.lastUsed(ctx, id)
+	return out, err
+}
+
+// lastUsed is when a buildroot with rpms or archives of the build in it was made last, in seconds since 1970; nil if none ever was.
+func (s *Service) lastUsed(ctx context.Context, id int64) (any, error) {
+	var last any
+	for _, of := range []func(context.Context, query.DB, int64) (*float64, error){rpmmodel.LastUsed, archivemodel.LastUsed} {
+		at, err := of(ctx, s.DB, id)
+		if err != nil {
+			return nil, err
+		}
+		if best, ok := last.(float64); at != nil && (!ok || *at > best) {
+			last = *at
+		}
+	}
+	return last, nil
 }
 
 // removeBuildFiles removes a build's directory and the links to it: in the main tree, and where it was as a draft.

@@ -21,6 +21,8 @@ const highest = `
 	select setval('ops.id_buildroot', greatest((select last_value from ops.id_buildroot), (select max(id) from buildroot)), true) where exists (select from buildroot);
 	select setval('ops.id_repo', greatest((select last_value from ops.id_repo), (select max(id) from repo)), true) where exists (select from repo);
 	select setval('ops.id_repo_request', greatest((select last_value from ops.id_repo_request), (select max(id) from repo_queue)), true) where exists (select from repo_queue);
+	select setval('ops.id_archive', greatest((select last_value from ops.id_archive), (select max(id) from archiveinfo), (select max(id) from archiveinfo_past)), true)
+		where exists (select from archiveinfo) or exists (select from archiveinfo_past);
 	select setval('ops.id_notification', greatest((select last_value from ops.id_notification), (select max(id) from build_notifications)), true) where exists (select from build_notifications);
 	select setval('ops.id_notification_block', greatest((select last_value from ops.id_notification_block), (select max(id) from build_notifications_block)), true) where exists (select from build_notifications_block)`
 

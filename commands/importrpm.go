@@ -54,7 +54,7 @@ func (s *Service) buildOfRPM(ctx context.Context, a Actor, r *rpmFile) (int64, e
 		return id, err
 	}
 	return s.CreateBuild(ctx, a, NewBuild{Name: e.Name, Version: e.Version, Release: e.Release, Epoch: e.Epoch, State: koji.BuildComplete,
-		Types: []int64{BuildTypeRPM}})
+		Types: []int64{build.TypeRPM}})
 }
 
 // addRPM imports an rpm to a build that is there: the file first, then the event, then the upload becomes a symlink, as in CompleteBuild.
@@ -72,7 +72,7 @@ func (s *Service) addRPM(ctx context.Context, a Actor, b query.Row, r *rpmFile) 
 	return s.withBuildFiles(ctx, id, func() error {
 		return s.withRPMNames(ctx, id, nvras([]events.RPM{r.event}), func() error {
 			// decide once without effect: a file in place is only touched when its rpm is not on record
-			decide := func(b *build.Build) ([]events.Event, error) { return b.Import(BuildTypeRPM, r.event) }
+			decide := func(b *build.Build) ([]events.Event, error) { return b.Import(build.TypeRPM, r.event) }
 			_, err := DecideOnly(ctx, s, a, "look up build", build.Stream(id), func(b *build.Build) ([]events.Event, error) {
 				_, err := decide(b)
 				return nil, err

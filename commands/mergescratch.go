@@ -265,7 +265,7 @@ func (s *Service) mergeInto(ctx context.Context, a Actor, m *merge, b query.Row)
 func (s *Service) recordMerge(ctx context.Context, a Actor, id int64, tree storage.Build, files []*rpmFile, rpms []events.RPM, places []place) error {
 	// decide once without effect: a file in place is only touched when its rpm is not on record
 	_, err := DecideOnly(ctx, s, a, "look up build", build.Stream(id), func(b *build.Build) ([]events.Event, error) {
-		_, err := b.Import(BuildTypeRPM, rpms...)
+		_, err := b.Import(build.TypeRPM, rpms...)
 		return nil, err
 	})
 	if err != nil {
@@ -283,7 +283,7 @@ func (s *Service) recordMerge(ctx context.Context, a Actor, id int64, tree stora
 	}
 	for _, batch := range build.Batches(rpms) {
 		_, err := s.decideBuild(ctx, a, "merge scratch build", id, func(b *build.Build) ([]events.Event, error) {
-			return b.Import(BuildTypeRPM, batch...)
+			return b.Import(build.TypeRPM, batch...)
 		})
 		if err != nil {
 			return err

@@ -203,10 +203,13 @@ func (f policyFacts) TagsOfBuild(ctx context.Context, build int64) ([]string, er
 	return f.texts(ctx, "tags of build", `select t.name from tag_listing l join tag t on t.id = l.tag_id where l.build_id = $1 and l.active`, build)
 }
 
+// buildrootsOf is the statement for the buildroots of a build's parts, null for parts without.
+const buildrootsOf = `select buildroot_id from rpminfo where build_id = $1 union select buildroot_id from archiveinfo where build_id = $1`
+
 // BuildTags implements policy.Facts.
 func (f policyFacts) BuildTags(ctx context.Context, build int64) ([]string, error) {
-	return f.texts(ctx, "build tags", `select distinct t.name from rpminfo r join buildroot b on b.id = r.buildroot_id join repo on repo.id = b.repo_id
-		join tag t on t.id = repo.tag_id where r.build_id = $1`, build)
+	return f.texts(ctx, "build tags", `select distinct t.name from (`+buildrootsOf+`) r join buildroot b on b.id = r.buildroot_id join repo on repo.id = b.repo_id
+		join tag t on t.id = repo.tag_id`, build)
 }
 
 // TargetBuildTag implements policy.Facts.
@@ -230,12 +233,12 @@ func (f policyFacts) BuildTypes(ctx context.Context, build int64) ([]string, err
 
 // Imported implements policy.Facts.
 func (f policyFacts) Imported(ctx context.Context, build int64) (bool, error) {
-	parts, err := f.texts(ctx, "imported parts", `select 'yes' from rpminfo where build_id = $1 and buildroot_id is null limit 1`, build)
+	parts, err := f.texts(ctx, "imported parts", `select 'yes' from (`+buildrootsOf+`) r where buildroot_id is null limit 1`, build)
 	return len(parts) > 0, err
 }
 
 // ContentGenerators implements policy.Facts.
 func (f policyFacts) ContentGenerators(ctx context.Context, build int64) ([]string, error) {
-	return f.texts(ctx, "content generators", `select distinct coalesce(cg.name, '') from rpminfo r left join buildroot b on b.id = r.buildroot_id
-		left join content_generator cg on cg.id = b.cg_id where r.build_id = $1`, build)
+	return f.texts(ctx, "content generators", `select distinct coalesce(cg.name, '') from (`+buildrootsOf+`) r left join buildroot b on b.id = r.buildroot_id
+		left join content_generator cg on cg.id = b.cg_id`, build)
 }

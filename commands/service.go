@@ -66,13 +66,15 @@ type Service struct {
 	moving chan struct{}
 	// sideTagging is held by the one command of this process that makes a side tag, so that rules that count them count all.
 	sideTagging chan struct{}
+	// listing is held by those who list the files in an archive.
+	listing chan struct{}
 }
 
 // NewService makes a service.
 func NewService(ledger events.Store, models *projections.Engine, db *pgxpool.Pool, policies Policies, log *slog.Logger, clock func() time.Time) *Service {
 	s := &Service{Ledger: ledger, Models: models, DB: db, Policies: policies, Log: log, Clock: clock, streams: newStreamCache(streamCacheSize), Repos: DefaultRepoConfig(), Notify: DefaultNotifyConfig(),
 		SideTag: DefaultSideTagConfig(), FailedTree: DefaultFailedTreeConfig(), sideTagging: make(chan struct{}, 1),
-		naming: make(chan struct{}, 1), moving: make(chan struct{}, maxFileCommands)}
+		naming: make(chan struct{}, 1), moving: make(chan struct{}, maxFileCommands), listing: make(chan struct{}, maxListings)}
 	s.Scheduler = newScheduler(s)
 	return s
 }

@@ -37,6 +37,14 @@ CREATE TRIGGER events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON events 
 
 -- schema: ops
 
+create table cg_reservations (
+	build_id bigint not null,
+	token_hash bytea not null,
+	created timestamp with time zone not null default now(),
+	CHECK ((length(token_hash) = 32)),
+	PRIMARY KEY (build_id)
+);
+
 create table host_status (
 	host_id bigint not null,
 	update_time timestamp with time zone,
@@ -96,6 +104,52 @@ CREATE INDEX sessions_update ON sessions USING btree (update_time);
 CREATE INDEX sessions_user ON sessions USING btree (user_id, id);
 
 -- schema: read models
+
+create table archive_components (
+	archive_id bigint not null,
+	component_id bigint not null,
+	PRIMARY KEY (archive_id, component_id)
+);
+
+create table archive_content (
+	archive_id bigint not null,
+	digest text not null,
+	PRIMARY KEY (archive_id)
+);
+
+create table archiveinfo (
+	id bigint not null,
+	type_id bigint not null,
+	btype_id bigint not null,
+	build_id bigint not null,
+	buildroot_id bigint,
+	filename text not null,
+	subdir text not null,
+	size bigint not null,
+	checksum text not null,
+	checksum_type integer not null,
+	metadata_only boolean not null,
+	extra text,
+	since bigint not null,
+	PRIMARY KEY (id)
+);
+
+create table archiveinfo_past (
+	id bigint not null,
+	type_id bigint not null,
+	btype_id bigint not null,
+	build_id bigint not null,
+	buildroot_id bigint,
+	filename text not null,
+	subdir text not null,
+	size bigint not null,
+	checksum text not null,
+	checksum_type integer not null,
+	metadata_only boolean not null,
+	extra text,
+	since bigint not null,
+	until bigint not null
+);
 
 create table archivetypes (
 	id bigint not null,
@@ -222,6 +276,14 @@ create table buildroot (
 	state integer,
 	since bigint not null,
 	PRIMARY KEY (id)
+);
+
+create table buildroot_archives (
+	buildroot_id bigint not null,
+	archive_id bigint not null,
+	project_dep boolean not null,
+	since bigint not null,
+	PRIMARY KEY (buildroot_id, archive_id)
 );
 
 create table buildroot_content (
@@ -427,6 +489,38 @@ create table host_config (
 	active boolean,
 	CHECK (active),
 	PRIMARY KEY (host_id, create_event)
+);
+
+create table image_archives (
+	archive_id bigint not null,
+	arch text not null,
+	PRIMARY KEY (archive_id)
+);
+
+create table maven_archives (
+	archive_id bigint not null,
+	group_id text not null,
+	artifact_id text not null,
+	version text not null,
+	PRIMARY KEY (archive_id)
+);
+
+create table maven_builds (
+	build_id bigint not null,
+	group_id text not null,
+	artifact_id text not null,
+	version text not null,
+	since bigint not null,
+	PRIMARY KEY (build_id)
+);
+
+create table maven_builds_past (
+	build_id bigint not null,
+	group_id text not null,
+	artifact_id text not null,
+	version text not null,
+	since bigint not null,
+	until bigint not null
 );
 
 create table package (
@@ -796,6 +890,46 @@ create table volume (
 	PRIMARY KEY (id)
 );
 
+create table win_archives (
+	archive_id bigint not null,
+	relpath text not null,
+	platforms text not null,
+	flags text,
+	PRIMARY KEY (archive_id)
+);
+
+create table win_builds (
+	build_id bigint not null,
+	platform text not null,
+	since bigint not null,
+	PRIMARY KEY (build_id)
+);
+
+create table win_builds_past (
+	build_id bigint not null,
+	platform text not null,
+	since bigint not null,
+	until bigint not null
+);
+
+CREATE INDEX archive_components_by_component ON archive_components USING btree (component_id);
+
+CREATE INDEX archive_content_by_digest ON archive_content USING btree (digest);
+
+CREATE INDEX archiveinfo_by_btype ON archiveinfo USING btree (btype_id, id);
+
+CREATE INDEX archiveinfo_by_build ON archiveinfo USING btree (build_id);
+
+CREATE INDEX archiveinfo_by_buildroot ON archiveinfo USING btree (buildroot_id) WHERE (buildroot_id IS NOT NULL);
+
+CREATE INDEX archiveinfo_by_checksum ON archiveinfo USING btree (checksum);
+
+CREATE INDEX archiveinfo_by_filename ON archiveinfo USING btree (filename, size);
+
+CREATE INDEX archiveinfo_past_by_build ON archiveinfo_past USING btree (build_id);
+
+CREATE INDEX archiveinfo_past_by_id ON archiveinfo_past USING btree (id, since);
+
 CREATE UNIQUE INDEX archivetypes_by_name ON archivetypes USING btree (name);
 
 CREATE UNIQUE INDEX btype_by_name ON btype USING btree (name);
@@ -840,6 +974,8 @@ CREATE INDEX buildroot_by_repo ON buildroot USING btree (repo_id);
 
 CREATE INDEX buildroot_by_task ON buildroot USING btree (task_id);
 
+CREATE INDEX buildroot_archives_by_archive ON buildroot_archives USING btree (archive_id);
+
 CREATE INDEX buildroot_content_by_digest ON buildroot_content USING btree (digest);
 
 CREATE INDEX buildroot_past_by_id ON buildroot_past USING btree (id, since);
@@ -877,6 +1013,12 @@ CREATE UNIQUE INDEX host_channels_active ON host_channels USING btree (host_id, 
 CREATE INDEX host_channels_by_channel ON host_channels USING btree (channel_id) WHERE active;
 
 CREATE UNIQUE INDEX host_config_active ON host_config USING btree (host_id) WHERE active;
+
+CREATE INDEX maven_archives_by_name ON maven_archives USING btree (group_id, artifact_id, version);
+
+CREATE INDEX maven_builds_by_name ON maven_builds USING btree (group_id, artifact_id, version);
+
+CREATE INDEX maven_builds_past_by_build ON maven_builds_past USING btree (build_id);
 
 CREATE UNIQUE INDEX package_by_name ON package USING btree (name);
 
@@ -998,6 +1140,21 @@ CREATE UNIQUE INDEX users_by_name ON users USING btree (name);
 
 CREATE UNIQUE INDEX volume_by_name ON volume USING btree (name);
 
+CREATE INDEX win_builds_past_by_build ON win_builds_past USING btree (build_id);
+
+CREATE OR REPLACE FUNCTION archiveinfo_at(e bigint)
+ RETURNS SETOF archiveinfo
+ LANGUAGE sql
+ STABLE
+AS $function$
+	select id, type_id, btype_id, build_id, buildroot_id, filename, subdir, size, checksum, checksum_type, metadata_only, extra, since
+	from archiveinfo where since <= e
+	union all
+	select id, type_id, btype_id, build_id, buildroot_id, filename, subdir, size, checksum, checksum_type, metadata_only, extra, since
+	from archiveinfo_past where since <= e and until > e
+$function$
+;
+
 CREATE OR REPLACE FUNCTION build_at(e bigint)
  RETURNS SETOF build
  LANGUAGE sql
@@ -1025,6 +1182,17 @@ AS $function$
 	select id, br_type, cg_id, cg_version, container_type, container_arch, host_os, host_arch, extra, host_id, repo_id, task_id,
 		create_event, retire_event, state, since
 	from buildroot_past where since <= e and until > e
+$function$
+;
+
+CREATE OR REPLACE FUNCTION maven_builds_at(e bigint)
+ RETURNS SETOF maven_builds
+ LANGUAGE sql
+ STABLE
+AS $function$
+	select build_id, group_id, artifact_id, version, since from maven_builds where since <= e
+	union all
+	select build_id, group_id, artifact_id, version, since from maven_builds_past where since <= e and until > e
 $function$
 ;
 
@@ -1076,5 +1244,16 @@ AS $function$
 	union all
 	select id, state, create_time, start_time, completion_time, channel_id, host_id, parent, label, waiting, awaited, owner, method, arch,
 		priority, weight, since from task_past where since <= e and until > e
+$function$
+;
+
+CREATE OR REPLACE FUNCTION win_builds_at(e bigint)
+ RETURNS SETOF win_builds
+ LANGUAGE sql
+ STABLE
+AS $function$
+	select build_id, platform, since from win_builds where since <= e
+	union all
+	select build_id, platform, since from win_builds_past where since <= e and until > e
 $function$
 ;

@@ -29,6 +29,10 @@ type Build struct {
 	volume         int64
 	owner          int64
 	types          []int64
+	generator      *int64 // the content generator that made or reserved it
+	maven          *events.MavenInfo
+	platform       *string          // of a Windows build
+	archives       map[string]int64 // ids by place
 	rpms           map[nvra]*rpm
 	byID           map[int64]*rpm
 	partial        bool // an import of several appends is under way, or ended before its last
@@ -57,7 +61,7 @@ func (b *Build) Apply(e events.Event) {
 			r.sigs = nil
 		}
 	case events.BuildReset:
-		b.state, b.task, b.volume, b.types = koji.BuildCanceled, nil, 0, nil
+		b.state, b.task, b.volume, b.types, b.maven, b.platform = koji.BuildCanceled, nil, 0, nil, nil, nil
 		b.forget()
 	case events.BuildOwnerSet:
 		b.owner = e.Owner
@@ -67,19 +71,24 @@ func (b *Build) Apply(e events.Event) {
 		b.draft = false
 	default:
 		b.applyRPM(e)
+		b.applyArchive(e)
 	}
 }
 
 func (b *Build) start(s events.BuildStart) {
+	generator := s.ContentGeneratorID
+	if generator == nil {
+		generator = b.generator // a build that is started again by somebody else stays the generator's, as in Koji
+	}
 	*b = Build{exists: true, id: s.ID, draft: s.Draft, state: koji.BuildState(s.State), task: s.TaskID, volume: s.VolumeID, owner: s.Owner,
-		types: slices.Clone(s.Types)}
+		types: slices.Clone(s.Types), generator: generator}
 }
 
 // Exists tells whether the id is a build.
 func (b *Build) Exists() bool { return b.exists }
 
 // History is what stands against giving a build's id to a new attempt, as the read models know it.
-type History struct{ Tagged, Archives bool }
+type History struct{ Tagged bool }
 
 // Start makes the build, or starts it again when it failed or was canceled before anything came of it. The same task may start it twice: it
 // was restarted, and goes on. Name is for messages.
@@ -99,7 +108,7 @@ func (b *Build) Start(in events.BuildStart, name string, h History) ([]events.Ev
 		return nil, fault.New(fault.Generic, "Build already exists. Unable to recycle, has tag history")
 	case len(b.rpms) > 0 && !b.partial:
 		return nil, fault.New(fault.Generic, "Build already exists. Unable to recycle, has rpm data")
-	case h.Archives:
+	case len(b.archives) > 0 && !b.partial:
 		return nil, fault.New(fault.Generic, "Build already exists. Unable to recycle, has archive data")
 	}
 	evs := []events.Event{}

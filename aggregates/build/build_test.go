@@ -97,7 +97,7 @@ func TestStart(t *testing.T) {
 		{name: "complete", past: []events.Event{created, events.BuildCompleted{ID: 1}}, in: other, bad: true},
 		{name: "deleted", past: []events.Event{created, events.BuildCompleted{ID: 1}, events.BuildDeleted{ID: 1}}, in: other, bad: true},
 		{name: "was tagged", past: []events.Event{created, events.BuildFailed{ID: 1}}, in: other, h: History{Tagged: true}, bad: true},
-		{name: "has archives", past: []events.Event{created, events.BuildFailed{ID: 1}}, in: other, h: History{Archives: true}, bad: true},
+		{name: "has archives", past: []events.Event{created, events.ArchivesImported{BuildID: 1, Archives: []events.Archive{{ID: 1, Filename: "a"}}}, events.BuildFailed{ID: 1}}, in: other, bad: true},
 		{name: "has rpms", past: []events.Event{created, rpms, events.BuildCanceled{ID: 1}}, in: other, bad: true},
 		{name: "reset", past: []events.Event{created, rpms, events.BuildCompleted{ID: 1}, events.BuildReset{ID: 1}}, in: other, events: 1},
 		{name: "import did not end", past: []events.Event{created, events.RPMsImported{BuildID: 1, Partial: true, RPMs: many(1)}, events.BuildFailed{ID: 1}}, in: other, events: 2},

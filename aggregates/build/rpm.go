@@ -68,7 +68,7 @@ func (b *Build) applyRPM(e events.Event) {
 	}
 }
 
-func (b *Build) forget() { b.rpms, b.byID, b.partial = nil, nil, false }
+func (b *Build) forget() { b.rpms, b.byID, b.archives, b.partial = nil, nil, nil, false }
 
 // Importable tells why rpms cannot be added to the build.
 func (b *Build) Importable() error {
@@ -118,21 +118,28 @@ func (b *Build) Completed(task int64) bool {
 	return b.exists && b.state == koji.BuildComplete && b.task != nil && *b.task == task
 }
 
-// Empty tells whether no rpm of the build counts: there are none, or only those of an import that did not come to its end.
-func (b *Build) Empty() bool { return len(b.rpms) == 0 || b.partial }
+// Empty tells whether nothing in the build counts: there are no rpms and archives, or only those of an import that did not come to its end.
+func (b *Build) Empty() bool { return len(b.rpms) == 0 && len(b.archives) == 0 || b.partial }
 
 // Batches splits the rpms of an import into as many appends as it takes: nearly always one.
 func Batches(rpms []events.RPM) [][]events.RPM {
-	var out [][]events.RPM
+	return batches(rpms, func(r events.RPM) int {
+		return len(r.Name) + len(r.Version) + len(r.Release) + len(r.Extra) + rpmOverhead
+	})
+}
+
+// batches splits a list so that what is in each part takes no more than an append may. There is always one part at least.
+func batches[T any](list []T, cost func(T) int) [][]T {
+	var out [][]T
 	size, from := 0, 0
-	for i, r := range rpms {
-		n := len(r.Name) + len(r.Version) + len(r.Release) + len(r.Extra) + rpmOverhead
-		if size+n > maxImportBytes {
-			out, size, from = append(out, rpms[from:i]), 0, i
+	for i, x := range list {
+		n := cost(x)
+		if i > from && size+n > maxImportBytes {
+			out, size, from = append(out, list[from:i]), 0, i
 		}
 		size += n
 	}
-	return append(out, rpms[from:])
+	return append(out, list[from:])
 }
 
 // rpmOverhead is what an rpm takes in an event besides its name: keys, digests and numbers.

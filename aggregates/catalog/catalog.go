@@ -84,18 +84,18 @@ func (c *Catalog) DefinePermission(name, description string) []events.Event {
 	return []events.Event{events.PermissionDefined{ID: id, Name: name, Description: description}}
 }
 
-// Grant lets a user import as a content generator.
-func (c *Catalog) Grant(cg, user int64) ([]events.Event, error) {
+// Grant lets a user import as a content generator, which is named for the refusal.
+func (c *Catalog) Grant(cg, user int64, name string) ([]events.Event, error) {
 	if c.users[[2]int64{cg, user}] {
-		return nil, fault.New(fault.Generic, "User already has access to content generator")
+		return nil, fault.New(fault.Generic, "User already has access to content generator %s", name)
 	}
 	return []events.Event{events.ContentGeneratorGranted{ContentGeneratorID: cg, UserID: user}}, nil
 }
 
-// Revoke takes that away.
-func (c *Catalog) Revoke(cg, user int64) ([]events.Event, error) {
+// Revoke takes that away; nothing happens if the user did not have it.
+func (c *Catalog) Revoke(cg, user int64) []events.Event {
 	if !c.users[[2]int64{cg, user}] {
-		return nil, fault.New(fault.Generic, "No such access to content generator")
+		return nil
 	}
-	return []events.Event{events.ContentGeneratorRevoked{ContentGeneratorID: cg, UserID: user}}, nil
+	return []events.Event{events.ContentGeneratorRevoked{ContentGeneratorID: cg, UserID: user}}
 }

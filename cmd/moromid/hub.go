@@ -37,9 +37,8 @@ Several hubs may run on the same database; one of them leads read models, reposi
 	}
 	s.addSiteFlags(c)
 	s.Login.addFlags(c)
-	c.Flags().StringVar(&s.Listen, "listen", "", "address to listen on (default "+defaultListen+")")
+	s.addHubFlags(c)
 	c.Flags().StringVar(&s.Topdir, "topdir", "", "directory of packages, repositories and uploads")
-	c.Flags().StringVar(&s.PolicyFile, "policy", "", "file with a [policy] section, as in Koji's hub.conf")
 	return c
 }
 

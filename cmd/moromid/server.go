@@ -71,7 +71,15 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 		return nil, fmt.Errorf("repo projector: %w", err)
 	}
 	st.engine.OnCommit(st.projector.Watch)
-	deps := hub.Deps{Service: st.service, DB: st.db, Storage: top,
+	maven, err := on("enable_maven", st.settings.EnableMaven)
+	if err != nil {
+		return nil, err
+	}
+	win, err := on("enable_win", st.settings.EnableWin)
+	if err != nil {
+		return nil, err
+	}
+	deps := hub.Deps{Service: st.service, DB: st.db, Storage: top, NoMaven: !maven, NoWin: !win,
 		Comps: func(ctx context.Context, tag, event int64) ([]byte, error) {
 			return repoprojector.Comps(ctx, st.db, tag, event)
 		}}

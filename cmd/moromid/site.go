@@ -40,6 +40,8 @@ type settings struct {
 	Listen      string
 	PublicURL   string // how clients reach the hub, for links; empty: http://Listen
 	PolicyFile  string
+	EnableMaven string // yes or no, empty for yes: whether there are Maven builds
+	EnableWin   string // likewise for Windows builds
 	ConfigFile  string
 	Verbose     bool
 	Login       loginSettings
@@ -83,9 +85,30 @@ func (s *settings) resolve() error {
 // known are the settings of a configuration file by their names there, where upper and lower case are one.
 func (s *settings) known() map[string]*string {
 	known := map[string]*string{"data": &s.Data, "database_url": &s.DatabaseURL, "ledger": &s.LedgerURL, "topdir": &s.Topdir, "listen": &s.Listen,
-		"public_url": &s.PublicURL, "policy": &s.PolicyFile}
+		"public_url": &s.PublicURL, "policy": &s.PolicyFile,
+		"enable_maven": &s.EnableMaven, "enable_win": &s.EnableWin}
 	maps.Copy(known, s.Login.known())
 	return known
+}
+
+// addHubFlags adds the flags by which the verbs that run a hub are told how.
+func (s *settings) addHubFlags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&s.Listen, "listen", "", "address to listen on (default "+defaultListen+")")
+	f.StringVar(&s.PolicyFile, "policy", "", "file with a [policy] section, as in Koji's hub.conf")
+	f.StringVar(&s.EnableMaven, "enable-maven", "", "yes or no: whether Maven builds are supported (default yes)")
+	f.StringVar(&s.EnableWin, "enable-win", "", "yes or no: whether Windows builds are supported (default yes)")
+}
+
+// on reads a setting that is yes or no, empty for yes.
+func on(name, value string) (bool, error) {
+	switch strings.ToLower(value) {
+	case "", "yes", "true", "on", "1":
+		return true, nil
+	case "no", "false", "off", "0":
+		return false, nil
+	}
+	return false, usageError{fmt.Errorf("%s: %q is neither yes nor no", name, value)}
 }
 
 // readFile takes what flags left open from the [hub] section of the configuration file.

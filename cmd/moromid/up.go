@@ -63,13 +63,12 @@ SIGINT and SIGTERM end it and all that it started.`,
 		},
 	}
 	s.addSiteFlags(c)
+	s.addHubFlags(c)
 	f := c.Flags()
-	f.StringVar(&s.Listen, "listen", "", "address to listen on (default "+defaultListen+")")
 	f.StringVar(&admin, "admin", "kojiadmin", "name of the administrator made on the first start")
 	f.BoolVar(&withTLS, "tls", false, "serve HTTPS with certificates made in DIR/tls, and let the administrator log in by one")
 	s.Login.addFlags(c)
 	f.BoolVar(&noBuilder, "no-builder", false, "run no build host")
-	f.StringVar(&s.PolicyFile, "policy", "", "file with a [policy] section, as in Koji's hub.conf")
 	return c
 }
 

@@ -155,6 +155,33 @@ func (b Build) Signed(key, arch, file string) (Path, error) {
 	return b.in("data", "signed", key, arch, file)
 }
 
+// AllLogs is data/logs, where logs that belong to no architecture lie.
+func (b Build) AllLogs() (Path, error) { return b.in("data", "logs") }
+
+// TypeDir is the directory of the files of a build type: maven, win, images, or files/TYPE for the others.
+func (b Build) TypeDir(btype string) (Path, error) {
+	switch btype {
+	case "maven", "win":
+		return b.in(btype)
+	case "image":
+		return b.in("images")
+	}
+	return b.in("files", btype)
+}
+
+// Under is a path below dir; rel is slash separated and "" for dir itself. It is normalised first; "..", absolute paths and hidden elements are
+// refused.
+func Under(dir Path, rel string) (Path, error) {
+	if rel == "" {
+		return dir, nil
+	}
+	p, err := Parse(rel)
+	if err != nil {
+		return Path{}, err
+	}
+	return Parse(dir.rel + "/" + p.rel)
+}
+
 // Metadata is metadata.json, which content generators deliver.
 func (b Build) Metadata() (Path, error) { return b.in("metadata.json") }
 

@@ -17,7 +17,7 @@ func New() *Projection { return &Projection{builds: projections.NewStateful("bui
 
 // Handles lists the events of the build aggregate. Who bears which name and which ids are void only the decisions need to know.
 func (p *Projection) Handles() []string {
-	return []string{"build.nvr_claimed", "build.voided", "build.created", "build.recycled", "build.typed", "build.completed", "build.failed",
+	return []string{"build.nvr_claimed", "build.voided", "build.created", "build.recycled", "build.typed", "build.completed", "build.imported", "build.failed",
 		"build.canceled", "build.deleted", "build.reset", "build.owner_set", "build.timestamp_set", "build.moved", "build.promoted"}
 }
 
@@ -41,6 +41,13 @@ func (p *Projection) Apply(b *projections.Batch, c *events.Commit, e events.Even
 		types(b, c, e.ID, []int64{e.Type})
 	case events.BuildCompleted:
 		p.builds.Update(b, c, e.ID, `update build set since = $2, state = 1, completion_time = $3, volume_id = $4 where id = $1`, c.At, e.VolumeID)
+	case events.BuildImported:
+		end := e.CompletionTime
+		if end == nil {
+			end = &c.At
+		}
+		p.builds.Update(b, c, e.ID, `update build set since = $2, state = 1, completion_time = $3, volume_id = $4, extra = $5, owner = $6, source = $7, task_id = $8
+			where id = $1`, end, e.VolumeID, text(e.Extra), e.Owner, e.Source, e.TaskID)
 	case events.BuildFailed:
 		p.end(b, c, e.ID, koji.BuildFailed)
 	case events.BuildCanceled:

@@ -18,9 +18,17 @@ type Filter struct {
 	Pattern, Source          string // shell patterns for N-V-R and source, without regard to case
 	Type                     *int64 // build type
 	Draft                    *bool
+	Maven                    *MavenFilter // builds that Maven knows; adds what it knows of them
+	Win                      *WinFilter   // Windows builds; adds platform
 
 	CreatedBefore, CreatedAfter, CompleteBefore, CompleteAfter, PromotedBefore, PromotedAfter *time.Time
 }
+
+// MavenFilter narrows Maven's builds; nil fields do not filter.
+type MavenFilter struct{ GroupID, ArtifactID, Version *string }
+
+// WinFilter narrows Windows builds; nil does not filter.
+type WinFilter struct{ Platform *string }
 
 // List gives builds in listBuilds' shape, as of an event if one is given.
 func List(ctx context.Context, db query.DB, f Filter, event *int64, o query.Opts) (any, error) {
@@ -55,6 +63,17 @@ func List(ctx context.Context, db query.DB, f Filter, event *int64, o query.Opts
 	}
 	if f.Type != nil {
 		q.Join("join build_types on build_types.build_id = build.id").Where("build_types.btype_id = ?", *f.Type)
+	}
+	if m := f.Maven; m != nil {
+		q.Join("join maven_builds m on m.build_id = build.id")
+		q.Col("maven_group_id", "m.group_id").Col("maven_artifact_id", "m.artifact_id").Col("maven_version", "m.version")
+		where(q, "m.group_id = ?", m.GroupID)
+		where(q, "m.artifact_id = ?", m.ArtifactID)
+		where(q, "m.version = ?", m.Version)
+	}
+	if w := f.Win; w != nil {
+		q.Join("join win_builds w on w.build_id = build.id").Col("platform", "w.platform")
+		where(q, "w.platform = ?", w.Platform)
 	}
 	return q.RunJSON(ctx, db, o, "extra")
 }

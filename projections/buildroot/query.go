@@ -40,6 +40,7 @@ func roots(event *int64) *query.Query {
 // Filter says which buildroots List gives; nil fields do not filter.
 type Filter struct {
 	Host, Tag, RPM, Task, Repo *int64
+	Archive                    *int64 // that was in the buildroot
 	IDs, States                []int64
 }
 
@@ -61,6 +62,9 @@ func List(ctx context.Context, db query.DB, f Filter, event *int64, o query.Opts
 	if f.RPM != nil {
 		q.Where(`buildroot.id in (select c.buildroot_id from content join buildroot_content c on c.digest = content.digest
 			where content.rpms @> array[?::bigint])`, *f.RPM)
+	}
+	if f.Archive != nil {
+		q.Where(`buildroot.id in (select r.buildroot_id from buildroot_archives r join archiveinfo on archiveinfo.id = r.archive_id where r.archive_id = ?)`, *f.Archive)
 	}
 	if f.Task != nil {
 		q.Where("buildroot.task_id = ?", *f.Task)

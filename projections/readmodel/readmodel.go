@@ -3,6 +3,7 @@ package readmodel
 
 import (
 	"moromi/projections"
+	"moromi/projections/archive"
 	"moromi/projections/build"
 	"moromi/projections/buildroot"
 	"moromi/projections/catalog"
@@ -18,5 +19,5 @@ import (
 
 // All are the projections of a hub, in no order: none reads another's tables.
 func All() []projections.Projection {
-	return []projections.Projection{build.New(), buildroot.New(), catalog.New(), host.New(), name.New(), notification.New(), repo.New(), rpm.New(), tag.New(), task.New(), user.New()}
+	return []projections.Projection{archive.New(), build.New(), buildroot.New(), catalog.New(), host.New(), name.New(), notification.New(), repo.New(), rpm.New(), tag.New(), task.New(), user.New()}
 }

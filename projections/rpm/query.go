@@ -164,6 +164,7 @@ type Filter struct {
 	Build, Buildroot *int64
 	Component        *int64 // of this buildroot's content; adds component_buildroot_id and is_update
 	Host             *int64
+	Archive          *int64 // in this archive
 	Arches           []string
 	Draft            *bool
 }
@@ -184,6 +185,10 @@ func List(ctx context.Context, db query.DB, f Filter, event *int64, o query.Opts
 	}
 	if f.Host != nil {
 		q.Join("join buildroot on buildroot.id = rpminfo.buildroot_id").Where("buildroot.host_id = ?", *f.Host)
+	}
+	if f.Archive != nil {
+		q.Where(`rpminfo.id in (select unnest(content.rpms) from archive_content c join archiveinfo on archiveinfo.id = c.archive_id
+			join content on content.digest = c.digest where c.archive_id = ?)`, *f.Archive)
 	}
 	if f.Arches != nil {
 		q.Where("rpminfo.arch = any(?)", f.Arches)

@@ -3,6 +3,7 @@ package search
 
 import (
 	"context"
+	"strings"
 
 	"moromi/internal/fault"
 	"moromi/internal/koji"
@@ -13,6 +14,7 @@ import (
 const (
 	buildName = `package.name || '-' || build.version || '-' || build.release`
 	rpmName   = `rpminfo.name || '-' || rpminfo.version || '-' || rpminfo.release || '.' || rpminfo.arch || '.rpm'`
+	winName   = `case when win_archives.relpath = '' then '' else win_archives.relpath || '/' end || archiveinfo.filename`
 )
 
 // things gives the query for one type of things, its columns id and name; nil if there is no such type. Tags and targets that are gone are
@@ -35,6 +37,10 @@ func things(kind string) *query.Query {
 		return query.New(cols("build", buildName), "build").Join("join package on package.id = build.pkg_id")
 	case "rpm":
 		return query.New(cols("rpminfo", rpmName), "rpminfo")
+	case "maven":
+		return query.New(cols("archiveinfo", "archiveinfo.filename"), "archiveinfo").Join("join maven_archives on maven_archives.archive_id = archiveinfo.id")
+	case "win":
+		return query.New(cols("archiveinfo", winName), "archiveinfo").Join("join win_archives on win_archives.archive_id = archiveinfo.id")
 	}
 	return nil
 }
@@ -47,18 +53,34 @@ func Find(ctx context.Context, db query.DB, terms, kind, match string, o query.O
 		return nil, fault.New(fault.Generic, "No such search type: %s", kind)
 	}
 	name, id := q.Cols[1].Expr, q.Cols[0].Expr
+	names := append([]string{name}, otherNames[kind]...)
 	switch match {
 	case "glob":
-		q.Where(name+" ilike ?", query.Like(terms))
+		anyOf(q, names, "ilike ?", query.Like(terms))
 	case "regexp":
-		q.Where(name+" ~* ?", terms)
+		anyOf(q, names, "~* ?", terms)
 	default:
 		if kind == "build" { // by way of the package, which has an index
 			if nvr, err := koji.ParseNVR(terms); err == nil {
 				q.Where("package.name = ?", nvr.Name)
 			}
 		}
-		q.Where(name+" = ?", terms)
+		anyOf(q, names, "= ?", terms)
 	}
 	return q.OrderBy(id).Run(ctx, db, o)
+}
+
+// otherNames are what a thing is found by beside the name that the result has: archives by what Maven calls them, or by the file's name alone.
+var otherNames = map[string][]string{
+	"maven": {`maven_archives.group_id || '-' || maven_archives.artifact_id || '-' || maven_archives.version`},
+	"win":   {`archiveinfo.filename`},
+}
+
+// anyOf adds the condition that one of the names compares to the value.
+func anyOf(q *query.Query, names []string, operator, value string) {
+	conds, values := make([]string, len(names)), make([]any, len(names))
+	for i, n := range names {
+		conds[i], values[i] = n+" "+operator, value
+	}
+	q.Where(strings.Join(conds, " or "), values...)
 }

@@ -122,6 +122,12 @@ func taggings(ctx context.Context, db query.DB, tags []int64, f BuildFilter, pkg
 			return nil, err
 		}
 		q.Join("join build_types bt on bt.build_id = build.id").Where("bt.btype_id = ?", id)
+		switch f.Type {
+		case "maven":
+			q.Join("join maven_builds m on m.build_id = build.id").Col("maven_group_id", "m.group_id").Col("maven_artifact_id", "m.artifact_id").Col("maven_version", "m.version")
+		case "win":
+			q.Join("join win_builds w on w.build_id = build.id").Col("platform", "w.platform")
+		}
 	}
 	out := map[int64][]tagging{}
 	var t tagging

@@ -15,6 +15,8 @@ type Deps struct {
 	// DB reads the read models: its search_path names their schema.
 	DB      *pgxpool.Pool
 	Storage *storage.Topdir
+	// NoMaven and NoWin refuse builds of these types, as Koji does without EnableMaven and EnableWin.
+	NoMaven, NoWin bool
 	// Comps gives the comps file of a tag's groups as of an event, for repositories that builders make; nil: they have none.
 	Comps func(ctx context.Context, tag, event int64) ([]byte, error)
 }

@@ -12,6 +12,7 @@ import (
 	"moromi/internal/fault"
 	"moromi/internal/koji"
 	"moromi/internal/storage"
+	"moromi/projections/archive"
 	"moromi/projections/build"
 	"moromi/projections/query"
 )
@@ -184,9 +185,17 @@ func (d Deps) buildKinds(c *Call, a Args, f *build.Filter) (none bool, err error
 	if t == nil {
 		return false, fault.New(fault.Generic, "unsupported build type: %s", clip(pyRepr(a.Get("type"))))
 	}
-	id := t["id"].(int64)
-	f.Type = &id
-	return false, nil
+	info, _ := a.Get("typeInfo").(map[string]any)
+	switch a.Get("type") {
+	case "maven":
+		f.Maven, err = mavenBuilds(info)
+	case "win":
+		f.Win, err = winBuilds(info)
+	default:
+		id := t["id"].(int64)
+		f.Type = &id
+	}
+	return false, err
 }
 
 // packageID gives the id of a package by name or id, 0 if there is none.
@@ -300,7 +309,29 @@ func (d Deps) getBuildType(c *Call, a Args) (any, error) {
 	if err != nil || b == nil {
 		return nil, err
 	}
-	return build.Types(c.Context(), d.DB, b)
+	types, err := build.Types(c.Context(), d.DB, b)
+	if err != nil {
+		return nil, err
+	}
+	// what the hub itself keeps of a type goes before what the build's extra says
+	id := b["build_id"].(int64)
+	for _, kind := range []struct {
+		name string
+		get  func() (query.Row, error)
+	}{
+		{"maven", func() (query.Row, error) { return archive.MavenBuild(c.Context(), d.DB, id, nil) }},
+		{"win", func() (query.Row, error) { return archive.WinBuild(c.Context(), d.DB, id, nil) }},
+		{"image", func() (query.Row, error) { return archive.ImageBuild(c.Context(), d.DB, id) }},
+	} {
+		info, err := kind.get()
+		if err != nil {
+			return nil, err
+		}
+		if info != nil {
+			types[kind.name] = info
+		}
+	}
+	return types, nil
 }
 
 func (d Deps) listBTypes(c *Call, a Args) (any, error) {

@@ -3,7 +3,6 @@ package hub
 import (
 	"moromi/internal/fault"
 	"moromi/projections/buildroot"
-	"moromi/projections/query"
 	"moromi/projections/rpm"
 )
 
@@ -39,7 +38,7 @@ func idList(a Args, name string) ([]int64, error) {
 func (d Deps) listBuildroots(c *Call, a Args) (any, error) {
 	var f buildroot.Filter
 	var err error
-	for name, to := range map[string]**int64{"hostID": &f.Host, "tagID": &f.Tag, "rpmID": &f.RPM, "taskID": &f.Task, "repoID": &f.Repo} {
+	for name, to := range map[string]**int64{"hostID": &f.Host, "tagID": &f.Tag, "rpmID": &f.RPM, "archiveID": &f.Archive, "taskID": &f.Task, "repoID": &f.Repo} {
 		if a.IsNil(name) {
 			continue
 		}
@@ -61,9 +60,6 @@ func (d Deps) listBuildroots(c *Call, a Args) (any, error) {
 	o, err := a.QueryOpts("queryOpts")
 	if err != nil {
 		return nil, err
-	}
-	if !a.IsNil("archiveID") { // no buildroot has archives in it
-		return applyOpts([]query.Row{}, o), nil
 	}
 	return buildroot.List(c.Context(), d.DB, f, nil, o)
 }

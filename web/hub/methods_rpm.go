@@ -63,7 +63,7 @@ func (d Deps) getRPM(c *Call, a Args) (any, error) {
 
 func (d Deps) listRPMs(c *Call, a Args) (any, error) {
 	var f rpm.Filter
-	for name, to := range map[string]**int64{"buildID": &f.Build, "buildrootID": &f.Buildroot, "componentBuildrootID": &f.Component, "hostID": &f.Host} {
+	for name, to := range map[string]**int64{"buildID": &f.Build, "buildrootID": &f.Buildroot, "componentBuildrootID": &f.Component, "hostID": &f.Host, "imageID": &f.Archive} {
 		if a.IsNil(name) {
 			continue
 		}
@@ -91,9 +91,6 @@ func (d Deps) listRPMs(c *Call, a Args) (any, error) {
 	o, err := a.QueryOpts("queryOpts")
 	if err != nil {
 		return nil, err
-	}
-	if !a.IsNil("imageID") { // no image has rpms in it
-		return applyOpts([]query.Row{}, o), nil
 	}
 	return rpm.List(c.Context(), d.DB, f, nil, o)
 }

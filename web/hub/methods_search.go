@@ -15,7 +15,7 @@ import (
 func searchMethods(d Deps) []Method {
 	return []Method{
 		{Name: "search", Params: "terms, type, matchType, queryOpts=None", Auth: Anonymous,
-			Help: "Things of a type (package, build, tag, target, user, host, rpm) whose names match: matchType glob, regexp, or else exactly.", Func: d.search},
+			Help: "Things of a type (package, build, tag, target, user, host, rpm, maven, win) whose names match: matchType glob, regexp, or else exactly.", Func: d.search},
 	}
 }
 
@@ -45,8 +45,7 @@ func (d Deps) search(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch kind {
-	case "file", "maven", "win": // files are no longer searched for in Koji either; archives are not kept, so none match
+	if kind == "file" { // files are no longer searched for in Koji either
 		return applyOpts([]query.Row{}, o), nil
 	}
 	res, err := search.Find(c.Context(), d.DB, terms, kind, match, o)
