@@ -25,6 +25,11 @@ var taskParams = map[string][]string{
 	"buildMaven":       {"url", "build_tag", "opts"},
 	"winbuild":         {"name", "source_url", "target", "opts"},
 	"image":            {"name", "version", "arches", "target", "inst_tree", "opts"},
+	"livecd":           {"name", "version", "arch", "target", "ksfile", "opts"},
+	"appliance":        {"name", "version", "arch", "target", "ksfile", "opts"},
+	"livemedia":        {"name", "version", "arches", "target", "ksfile", "opts"},
+	"chainmaven":       {"builds", "target", "opts"},
+	"indirectionimage": {"opts"},
 }
 
 // namedParams gives a task's parameters by name, nil for a method that is not known.
@@ -53,6 +58,12 @@ func (s *Service) addTaskPolicyData(ctx context.Context, data map[string]any, me
 	p := namedParams(method, params)
 	if p == nil {
 		return
+	}
+	if opts, ok := p["opts"].(map[string]any); ok && method == "indirectionimage" { // all its parameters are in there
+		for k, v := range opts {
+			p[k] = v
+		}
+		p["opts"] = opts
 	}
 	for _, k := range []string{"src", "spec_url", "url"} {
 		if v, ok := p[k].(string); ok && method != "newRepo" {

@@ -282,6 +282,10 @@ func (e *Encoder) Time(t time.Time) {
 		e.String(t.UTC().Format(layout))
 		return
 	}
+	e.dateTime(t)
+}
+
+func (e *Encoder) dateTime(t time.Time) {
 	e.raw("<value><dateTime.iso8601>")
 	e.raw(t.UTC().Format(isoTime))
 	e.raw("</dateTime.iso8601></value>\n")

@@ -66,7 +66,7 @@ func decodedResult(doc string) any {
 	if err != nil {
 		return nil
 	}
-	return []any{v}
+	return []any{xmlrpc.KeepTimes(v)}
 }
 
 func (f *Filter) apply(q *query.Query) {

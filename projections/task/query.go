@@ -61,6 +61,7 @@ func decodeRequest(doc string) ([]any, error) {
 	if params == nil {
 		params = []any{}
 	}
+	xmlrpc.KeepTimes(params)
 	return params, nil
 }
 
@@ -105,7 +106,7 @@ func Result(ctx context.Context, db query.DB, id int64) (any, error) {
 	if errors.As(err, &f) {
 		return nil, fault.New(fault.Code(f.Code), "%s", f.String)
 	}
-	return v, err
+	return xmlrpc.KeepTimes(v), err
 }
 
 // Unfinished gives the tasks of some methods that nobody or the hub itself has and that are not finished, the most urgent first.

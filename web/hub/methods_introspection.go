@@ -8,6 +8,7 @@ import (
 
 	"moromi/internal/fault"
 	"moromi/internal/koji"
+	"moromi/internal/xmlrpc"
 )
 
 // introspectionMethods tell clients what there is to call.
@@ -47,7 +48,7 @@ func debugMethods() []Method {
 		{Name: "hello", Params: "*args", Auth: Anonymous, Help: "A greeting.",
 			Func: func(*Call, Args) (any, error) { return "Hello World", nil }},
 		{Name: "echo", Params: "*args", Auth: Anonymous, Help: "The arguments.",
-			Func: func(_ *Call, a Args) (any, error) { return append([]any{}, a.Rest()...), nil }},
+			Func: func(_ *Call, a Args) (any, error) { return xmlrpc.KeepTimes(append([]any{}, a.Rest()...)), nil }},
 		{Name: "error", Auth: Anonymous, Help: "A GenericError, to see how a client takes one.",
 			Func: func(*Call, Args) (any, error) { return nil, fault.New(fault.Generic, "test error") }},
 		{Name: "fault", Auth: Anonymous, Help: "An error that is not Koji's own, to see how a client takes one.",

@@ -64,6 +64,19 @@ func (d Deps) submit(c *Call, a Args, method string, params ...any) (any, error)
 	if opts == nil {
 		opts = map[string]any{}
 	}
+	return d.enqueue(c, a, commands.MakeTask{Method: method, Params: append(params, opts), Channel: channel(a)})
+}
+
+// channel is the channel that a task is asked to be in, nil for none.
+func channel(a Args) any {
+	if xmlrpc.Truthy(a.Get("channel")) {
+		return a.Get("channel")
+	}
+	return nil
+}
+
+// enqueue makes a task with the priority that the call asks for.
+func (d Deps) enqueue(c *Call, a Args, in commands.MakeTask) (any, error) {
 	priority, err := relativePriority(c, a)
 	if err != nil {
 		return nil, err
@@ -72,10 +85,7 @@ func (d Deps) submit(c *Call, a Args, method string, params ...any) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	in := commands.MakeTask{Method: method, Params: append(params, opts), Priority: priority}
-	if xmlrpc.Truthy(a.Get("channel")) {
-		in.Channel = a.Get("channel")
-	}
+	in.Priority = priority
 	return d.Service.MakeTask(c.Context(), actor, in)
 }
 

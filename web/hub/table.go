@@ -7,7 +7,7 @@ func DomainMethods(d Deps) []Method {
 		userMethods, policyMethods, channelMethods, hostMethods, taskMethods, schedulerMethods, hostTaskMethods, tagMethods, packageMethods, tagBuildMethods,
 		targetMethods, externalRepoMethods, tagGroupMethods, eventMethods, historyMethods,
 		buildMethods, hostBuildMethods, buildrootMethods, rpmMethods, rpmFileMethods, archiveMethods, archiveImportMethods, generatorMethods, volumeMethods, repoMethods, repoRequestMethods, hostRepoMethods,
-		notificationMethods, searchMethods, pluginMethods,
+		notificationMethods, searchMethods, pluginMethods, mavenTaskMethods, imageTaskMethods,
 	} {
 		all = append(all, table(d)...)
 	}

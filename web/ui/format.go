@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"moromi/internal/koji"
+	"moromi/internal/xmlrpc"
 )
 
 // badge is how a state looks: a class of the style sheet and a word.
@@ -226,6 +227,8 @@ func grow(key string, v any, left *int) node {
 	case nil:
 		n.Text, n.Class = "none", "word"
 	case time.Time:
+		n.Text, n.Class = v.UTC().Format(time.RFC3339), "word"
+	case xmlrpc.DateTime:
 		n.Text, n.Class = v.UTC().Format(time.RFC3339), "word"
 	case json.Number:
 		n.Text, n.Class = v.String(), "word"

@@ -118,6 +118,7 @@ func wantCustom() map[string]func(principal) *refusal {
 		"countAndFilterResults": anyone, "createNotification": anyone, "createNotificationBlock": anyone, "updateNotification": anyone,
 		"deleteNotification": anyone, "deleteNotificationBlock": anyone, "packageListAdd": anyone, "packageListBlock": anyone,
 		"packageListRemove": anyone, "packageListSetArches": anyone, "packageListSetOwner": anyone, "packageListUnblock": anyone,
+		"buildImage": anyone,
 	}
 }
 
@@ -317,6 +318,10 @@ func TestCustomAuthorisation(t *testing.T) {
 		{"alice", "packageListSetArches", []any{"t", "p", "x86_64"}, fault.ActionNotAllowed},
 		{"alice", "packageListRemove", []any{"t", "p"}, fault.ActionNotAllowed},
 		{"kojiadmin", "packageListRemove", []any{"t", "p"}, 0},
+		{"", "buildImage", []any{"i", "1", "x86_64", "tg", "ks", "livecd"}, fault.ActionNotAllowed},
+		{"alice", "buildImage", []any{"i", "1", "x86_64", "tg", "ks", "livemedia"}, fault.ActionNotAllowed},
+		{"alice", "buildImage", []any{"i", "1", "x86_64", "tg", "ks", "appliance"}, fault.ActionNotAllowed},
+		{"kojiadmin", "buildImage", []any{"i", "1", "x86_64", "tg", "ks", "appliance"}, 0},
 		{"", "count", []any{"listHosts"}, 0},
 		{"alice", "count", []any{"showOpts"}, fault.ActionNotAllowed},
 		{"alice", "filterResults", []any{"showOpts"}, fault.Generic}, // it words its method's fault anew, as Koji,
