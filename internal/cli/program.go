@@ -87,7 +87,7 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(fo
 func Run(ctx context.Context, args []string, env Env) int {
 	p := &program{Env: env}
 	root := p.root()
-	root.SetArgs(args)
+	root.SetArgs(pairWords(args))
 	root.SetIn(env.In)
 	root.SetOut(env.Out)
 	root.SetErr(env.Err)
@@ -207,9 +207,9 @@ MOROMI_PASSWORD_FILE, or from a profile: a section of /etc/koji.conf, /etc/koji.
 		&cobra.Group{ID: groupMisc, Title: "Other:"})
 	p.global.register(root.Flags())
 	for _, group := range [][]spec{
-		buildCommands(), taskCommands(), watchCommands(), tagCommands(), inheritanceCommands(), targetCommands(), packageCommands(),
+		buildCommands(), mavenCommands(), spinCommands(), imageCommands(), winCommands(), taskCommands(), watchCommands(), tagCommands(), inheritanceCommands(), targetCommands(), packageCommands(),
 		groupCommands(), taggedCommands(), taggingCommands(), buildInfoCommands(), rpmCommands(), historyCommands(), hostCommands(),
-		channelCommands(), userCommands(), permissionCommands(), repoCommands(), externalRepoCommands(), importCommands(),
+		channelCommands(), userCommands(), permissionCommands(), repoCommands(), externalRepoCommands(), importCommands(), archiveCommands(), generatorCommands(),
 		downloadCommands(), miscCommands(),
 	} {
 		for _, s := range group {
