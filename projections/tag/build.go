@@ -223,8 +223,22 @@ func RPMs(ctx context.Context, db query.DB, tag int64, f RPMFilter, event *int64
 	if builds, err = Builds(ctx, db, tag, f.BuildFilter, event); err != nil {
 		return nil, nil, err
 	}
-	ids := rpmOrder(builds)
-	q := query.New(rpmColumns, "unnest(?::bigint[]) with ordinality b(id, n)", ids).Join("join rpminfo r on r.build_id = b.id").OrderBy("b.n, r.id")
+	if rpms, err = rpmQuery(builds, f).All(ctx, db); err != nil {
+		return nil, nil, err
+	}
+	return rpms, builds, query.DecodeKey(rpms, "extra")
+}
+
+// RPMStream is RPMs, but for the rpms, which are read when they are written: a tag may have a hundred thousand.
+func RPMStream(ctx context.Context, db query.DB, tag int64, f RPMFilter, event *int64) (rpms *query.Stream, builds []query.Row, err error) {
+	if builds, err = Builds(ctx, db, tag, f.BuildFilter, event); err != nil {
+		return nil, nil, err
+	}
+	return rpmQuery(builds, f).Stream(ctx, db, map[string]func(any) (any, error){"extra": query.JSON}), builds, nil
+}
+
+func rpmQuery(builds []query.Row, f RPMFilter) *query.Query {
+	q := query.New(rpmColumns, "unnest(?::bigint[]) with ordinality b(id, n)", rpmOrder(builds)).Join("join rpminfo r on r.build_id = b.id").OrderBy("b.n, r.id")
 	if !f.NoExtra {
 		q.Col("extra", "r.extra")
 	}
@@ -237,15 +251,5 @@ func RPMs(ctx context.Context, db query.DB, tag int64, f RPMFilter, event *int64
 	if f.Draft != nil {
 		q.Where("r.draft = ?", *f.Draft)
 	}
-	if rpms, err = q.All(ctx, db); err != nil {
-		return nil, nil, err
-	}
-	for _, r := range rpms {
-		if s, ok := r["extra"].(string); ok {
-			if r["extra"], err = query.JSON(s); err != nil {
-				return nil, nil, err
-			}
-		}
-	}
-	return rpms, builds, nil
+	return q
 }

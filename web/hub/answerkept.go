@@ -9,7 +9,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"moromi/events"
@@ -40,36 +39,12 @@ func (h *Hub) answersAt() events.Position {
 	return h.answers.changes.Position()
 }
 
-// kept is an answer on its way to a client that will be kept. A nil one is not.
-type kept struct {
-	answer    cached
-	recording recording
-}
-
-// record prepares to keep the answer of a call that was made at a position, or gives nil.
-func (h *Hub) record(req *request, key *answerKey, method string, at events.Position) *kept {
+// worthKeeping is what will be known of the answer to a call that was made at a position, nil if it must not be given again.
+func (h *Hub) worthKeeping(req *request, key *answerKey, method string, at events.Position) *cached {
 	if key == nil || req.personal || req.reads == nil {
 		return nil
 	}
-	return &kept{
-		answer:    cached{key: *key, method: h.methods[method], at: at, families: slices.Collect(maps.Keys(req.reads))},
-		recording: recording{cache: h.answers},
-	}
-}
-
-// with gives the writer that writes to w and records.
-func (k *kept) with(w io.Writer) io.Writer {
-	if k == nil {
-		return w
-	}
-	return io.MultiWriter(w, &k.recording)
-}
-
-// end keeps the answer if all of it was written.
-func (k *kept) end(whole bool) {
-	if k != nil {
-		k.recording.end(&k.answer, whole)
-	}
+	return &cached{key: *key, method: h.methods[method], at: at, families: slices.Collect(maps.Keys(req.reads))}
 }
 
 // answerAgain sends an answer that was given before to a caller who may have it.
@@ -85,48 +60,9 @@ func (h *Hub) answerAgain(w http.ResponseWriter, r *http.Request, req *request, 
 		h.answerFault(w, r, log, err)
 		return
 	}
-	w.Header().Set("Content-Type", "text/xml")
-	w.Header().Set("Content-Length", strconv.FormatInt(a.size, 10))
-	if err := send(w, a); err != nil {
+	if err := a.send(w); err != nil {
 		log.DebugContext(r.Context(), "client is gone", "error", err)
 		panic(http.ErrAbortHandler) // the client must not take half an answer for a whole one
 	}
 	log.DebugContext(r.Context(), "call answered again", "user", userOf(req), "session", sessionOf(req), "elapsed", time.Since(start))
-}
-
-// keptPiece is how much of a long answer is in memory while it is sent.
-const keptPiece = 256 << 10
-
-// send writes an answer, each piece with a deadline of its own.
-func send(w http.ResponseWriter, a *cached) error {
-	rc := http.NewResponseController(w)
-	extend := func(t time.Time) error {
-		if err := rc.SetWriteDeadline(t); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			return err
-		}
-		return nil
-	}
-	if err := extend(time.Now().Add(writeTimeout)); err != nil {
-		return err
-	}
-	if a.file == nil {
-		if _, err := w.Write(a.body); err != nil {
-			return err
-		}
-		return extend(time.Time{})
-	}
-	buf := make([]byte, keptPiece)
-	for at := int64(0); at < a.size; at += keptPiece {
-		if err := extend(time.Now().Add(writeTimeout)); err != nil {
-			return err
-		}
-		piece := buf[:min(keptPiece, a.size-at)]
-		if _, err := a.file.ReadAt(piece, at); err != nil {
-			return err
-		}
-		if _, err := w.Write(piece); err != nil {
-			return err
-		}
-	}
-	return extend(time.Time{})
 }

@@ -126,7 +126,7 @@ func (h *Hub) serveRPC(w http.ResponseWriter, r *http.Request, req *request, log
 	if err != nil {
 		h.answerFault(w, r, log.With("method", clip(name)), err)
 	} else {
-		h.answer(w, r, log.With("method", name), result, h.record(req, key, name, at))
+		h.answer(w, r, log.With("method", name), result, h.worthKeeping(req, key, name, at))
 	}
 	log.DebugContext(r.Context(), "call", "method", clip(name), "user", userOf(req), "session", sessionOf(req), "elapsed", time.Since(start), "failed", err != nil)
 }

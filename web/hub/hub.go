@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -109,7 +110,8 @@ type Config struct {
 	Options map[string]any
 	// Changes tells when answers that were given become stale; nil: none is kept to be given again.
 	Changes Changes
-	// AnswerDir is a directory of this process alone where long answers are kept; empty: they are not kept.
+	// AnswerDir is a directory for long answers, which do not stay in memory until they are sent; empty: the system's for temporary files. Several
+	// processes may share it, and nothing stays in it.
 	AnswerDir string
 	// Limits; the zero value is DefaultLimits.
 	Limits Limits
@@ -148,11 +150,13 @@ func New(cfg Config) (*Hub, error) {
 	}
 	h.order = inKojiOrder(h.methods)
 	h.listed = slices.DeleteFunc(slices.Clone(h.order), func(m *Method) bool { return m.Plugin && !cfg.ListPlugins })
-	if cfg.Changes != nil {
-		var err error
-		if h.answers, err = newAnswerCache(cfg.Changes, cfg.AnswerDir, cfg.Log); err != nil {
-			return nil, err
+	if cfg.AnswerDir != "" {
+		if err := os.MkdirAll(cfg.AnswerDir, 0o700); err != nil {
+			return nil, fmt.Errorf("make directory for answers: %w", err)
 		}
+	}
+	if cfg.Changes != nil {
+		h.answers = newAnswerCache(cfg.Changes, cfg.Log)
 	}
 	return h, nil
 }

@@ -58,8 +58,8 @@ const (
 	minDownloadRate = 16 << 10          // bytes a second, on average, below which a download is cut
 	drainLimit      = 16 << 20          // bytes of a refused upload that are read before the answer: 16 of a client's usual pieces
 	maxDepth        = 8                 // of multiCall and count in one another
-	firstAnswer     = 256 << 10         // bytes of an answer kept back so that a late error still becomes a fault
-	answerPiece     = 64 << 10          // bytes written to the client at once after that
+	answerInMemory  = 256 << 10         // bytes of an answer that are in memory; a longer one is a file until the client has it
+	answerPiece     = 256 << 10         // bytes of a file that are in memory while it is sent
 )
 
 // Server makes the HTTP server for a handler with the timeouts that the hub's surfaces are written for.

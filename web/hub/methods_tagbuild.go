@@ -145,8 +145,30 @@ func (d Deps) taggedRPMs(c *Call, a Args, id int64, f tag.RPMFilter, event *int6
 			return nil, err
 		}
 	}
-	rpms, builds, err := tag.RPMs(c.Context(), d.DB, id, f, event)
-	return []any{rpms, builds}, err
+	rpms, builds, err := tag.RPMStream(c.Context(), d.DB, id, f, event)
+	if err != nil {
+		return nil, err
+	}
+	return rpmsAndBuilds{rpms, builds}, nil
+}
+
+// rpmsAndBuilds is the list of these two lists. The rpms are never in memory as a whole.
+type rpmsAndBuilds struct {
+	rpms   xmlrpc.Marshaler
+	builds []query.Row
+}
+
+// MarshalXMLRPC writes the list.
+func (l rpmsAndBuilds) MarshalXMLRPC(e *xmlrpc.Encoder) error {
+	e.BeginArray()
+	if err := l.rpms.MarshalXMLRPC(e); err != nil {
+		return err
+	}
+	if err := e.Value(l.builds); err != nil {
+		return err
+	}
+	e.EndArray()
+	return nil
 }
 
 // latestIn gives the tag, which may be deleted, and the event of a call about a tag's latest builds.
