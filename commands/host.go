@@ -96,7 +96,7 @@ func (s *Service) LeaveChannel(ctx context.Context, a Actor, id, channel int64, 
 }
 
 // ReportHost keeps what a host says of itself: its load, whether it takes tasks, and with data not nil what its builder tells the scheduler.
-// It is a heartbeat, not an event. The scheduler looks again.
+// It is a heartbeat, not an event, and need not be on the disk: the next one comes soon. The scheduler looks again.
 func (s *Service) ReportHost(ctx context.Context, id int64, load float64, ready bool, data map[string]any) error {
 	doc, err := hostData(data)
 	if err != nil {
@@ -105,7 +105,8 @@ func (s *Service) ReportHost(ctx context.Context, id int64, load float64, ready 
 	if load < 0 {
 		return fault.New(fault.Generic, "task load must not be negative: %g", load)
 	}
-	_, err = s.DB.Exec(ctx, `insert into ops.host_status (host_id, update_time, task_load, ready, data) values ($1, $2, $3, $4, $5)
+	_, err = s.DB.Exec(ctx, `with soon as materialized (select set_config('synchronous_commit', 'off', true))
+		insert into ops.host_status (host_id, update_time, task_load, ready, data) select $1::bigint, $2::timestamptz, $3::float8, $4::boolean, $5::jsonb from soon
 		on conflict (host_id) do update set update_time = excluded.update_time, task_load = excluded.task_load, ready = excluded.ready,
 		data = coalesce(excluded.data, ops.host_status.data)`, id, s.Clock(), load, ready, doc)
 	if err != nil {

@@ -244,25 +244,32 @@ func (e *Engine) apply(b *Batch, c *events.Commit) error {
 	return nil
 }
 
-// write runs a batch and moves the checkpoint, in one transaction and one round trip.
+// moveCheckpoint fails, and with it the batch that it ends, if the checkpoint is there already: by dividing by the number of rows it moved.
+const moveCheckpoint = `with moved as (update checkpoint set position = $1 where position < $1 returning position) select 1 / count(*) from moved`
+
+// divisionByZero is its SQLSTATE.
+const divisionByZero = "22012"
+
+// write runs a batch and moves the checkpoint, in one transaction and one round trip: PostgreSQL runs what comes in one
+// batch as one transaction.
 func (e *Engine) write(ctx context.Context, conn *pgx.Conn, b *Batch, to events.Position) error {
-	b.Exec(`update checkpoint set position = $1 where position < $1`, int64(to))
-	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		res := tx.SendBatch(ctx, &b.pgx)
-		for i := 0; i < b.pgx.Len(); i++ {
-			tag, err := res.Exec()
-			if err == nil && i == b.pgx.Len()-1 && tag.RowsAffected() != 1 {
-				err = errors.New("the checkpoint was moved by someone else")
-			}
-			if err != nil {
-				res.Close() //nolint:errcheck // the first error counts
-				return fmt.Errorf("statement %d (%.80s): %w", i, b.pgx.QueuedQueries[i].SQL, err)
-			}
+	b.Exec(moveCheckpoint, int64(to))
+	res := conn.SendBatch(ctx, &b.pgx)
+	var err error
+	failed := -1
+	for i := 0; i < b.pgx.Len() && err == nil; i++ {
+		if _, err = res.Exec(); err != nil {
+			failed = i
+			err = fmt.Errorf("statement %d (%.80s): %w", i, b.pgx.QueuedQueries[i].SQL, err)
 		}
-		return res.Close()
-	})
+	}
+	err = errors.Join(err, res.Close()) // the end of the batch is the commit
 	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) && slices.Contains(poison, pgErr.Code[:2]) {
+	switch {
+	case !errors.As(err, &pgErr):
+	case pgErr.Code == divisionByZero && failed == b.pgx.Len()-1:
+		return errors.New("the checkpoint was moved by someone else")
+	case slices.Contains(poison, pgErr.Code[:2]):
 		return fmt.Errorf("%w: up to event %d: %w", ErrStopped, to, err)
 	}
 	return err

@@ -84,7 +84,7 @@ func (l *Ledger) write() {
 		}
 		ctx, cancel := context.WithTimeout(l.commits, commitTimeout)
 		began := time.Now()
-		answers, head, err := w.commit(ctx, batch)
+		answers, head, added, err := w.commit(ctx, batch)
 		cancel()
 		if err != nil {
 			err = fmt.Errorf("append: %w", unavailable(err))
@@ -98,6 +98,7 @@ func (l *Ledger) write() {
 			}
 		}
 		if err == nil {
+			l.tail.add(added)
 			l.known.advance(head)
 		}
 	}

@@ -44,16 +44,16 @@ type writer struct {
 }
 
 // commit writes what it can of a batch in one transaction: two round trips. The answers are one for each request and valid when err is nil;
-// otherwise nothing is known of any (the transaction may or may not have been committed). head is the last position after it.
-func (w *writer) commit(ctx context.Context, batch []*request) (answers []answer, head events.Position, err error) {
+// otherwise nothing is known of any (the transaction may or may not have been committed). head is the last position after it, added what is new.
+func (w *writer) commit(ctx context.Context, batch []*request) (answers []answer, head events.Position, added []events.Recorded, err error) {
 	facts, err := w.begin(ctx, batch)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, nil, err
 	}
 	p := decide(batch, facts, w.now(facts))
 	if len(p.positions) == 0 {
 		w.rollback(ctx) // the answers come from what others committed; they hold whatever becomes of this transaction
-		return p.answers, facts.head, nil
+		return p.answers, facts.head, nil, nil
 	}
 	b := &pgx.Batch{}
 	b.Queue(sqlInsert, p.positions, p.streams, p.revisions, p.ids, p.types, p.datas, p.metas, p.at)
@@ -61,9 +61,9 @@ func (w *writer) commit(ctx context.Context, batch []*request) (answers []answer
 	b.Queue(sqlCommit)
 	if err := w.conn.SendBatch(ctx, b).Close(); err != nil {
 		w.rollback(ctx)
-		return nil, 0, fmt.Errorf("commit: %w", err)
+		return nil, 0, nil, fmt.Errorf("commit: %w", err)
 	}
-	return p.answers, facts.head, nil
+	return p.answers, facts.head, p.recorded(), nil
 }
 
 // begin opens the transaction, takes the lock and looks up what the batch must know, in one round trip. A kept connection may have died

@@ -65,6 +65,7 @@ type Ledger struct {
 	readers *pgxpool.Pool
 	queue   chan *request
 	known   known
+	tail    tail
 
 	open    context.Context // ends when Close begins
 	shut    context.CancelFunc

@@ -82,6 +82,9 @@ func (l *Ledger) checkStart(ctx context.Context, after events.Position) error {
 }
 
 func (l *Ledger) next(ctx context.Context, last events.Position) ([]events.Recorded, bool, error) {
+	if page, more := l.tail.after(last, pageEvents); len(page) > 0 {
+		return page, more, nil
+	}
 	bounded, stop := l.bound(ctx)
 	defer stop()
 	return l.pageAfter(bounded, last, math.MaxInt64, pageEvents)

@@ -35,10 +35,15 @@ func (s *Sessions) Claim(ctx context.Context, sess *Session, method string) (*Cl
 		s.pending[c.id] = c.pend
 	}
 	s.mu.Unlock()
-	err := s.cfg.Pool.QueryRow(ctx, `with old as (select id, callnum from ops.sessions where id = $1 and not closed for update)
+	wait := "on"
+	if s.cfg.WithLedger {
+		wait = "off"
+	}
+	err := s.cfg.Pool.QueryRow(ctx, `with wait as materialized (select set_config('synchronous_commit', $4, true)),
+			old as (select id, callnum from ops.sessions, wait where id = $1 and not closed for update of sessions)
 		update ops.sessions s set callnum = $2 from old
 		where s.id = old.id and (old.callnum is null or old.callnum < $2 or (old.callnum = $2 and $3)) returning old.callnum`,
-		c.id, c.num, repeatable(method)).Scan(&c.prev)
+		c.id, c.num, repeatable(method), wait).Scan(&c.prev)
 	if err == nil {
 		return c, nil
 	}

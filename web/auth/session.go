@@ -49,6 +49,9 @@ type Config struct {
 	Renewal time.Duration
 	// AnyClientIP turns the binding of sessions to client addresses off (Koji's CheckClientIP = no).
 	AnyClientIP bool
+	// WithLedger says that the ledger is in this database, too: its log has a call's number before the call's events, so that what waits for
+	// the events to be on the disk need not wait for the number as well.
+	WithLedger bool
 }
 
 // Sessions makes and checks sessions. It is safe for concurrent use, and any number of hub processes may share one database.
