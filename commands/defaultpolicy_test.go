@@ -7,6 +7,7 @@ import (
 
 	"moromi/commands"
 	"moromi/commands/commandtest"
+	"moromi/commands/policy"
 	"moromi/internal/koji"
 	"moromi/projections/catalog"
 )
@@ -76,10 +77,11 @@ func TestDefaultPoliciesDecideAsKojis(t *testing.T) {
 				for k, v := range extra {
 					data[k] = v
 				}
-				action, err := s.Policies.Apply(t.Context(), name, data)
+				r, err := s.EvalPolicy(t.Context(), policy.Request{Policy: name, Data: data})
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
+				action := r.Action
 				if verdict, _, _ := strings.Cut(action, " "); verdict == "deny" {
 					action = verdict // the reason is for people
 				}
@@ -93,7 +95,7 @@ func TestDefaultPoliciesDecideAsKojis(t *testing.T) {
 		if s.Policies.Has(name) {
 			t.Errorf("there is a default policy %s", name)
 		}
-		if allowed, _, err := s.CheckPolicy(t.Context(), name, map[string]any{"user_id": users[0]}); !allowed || err != nil {
+		if r, err := s.CheckPolicy(t.Context(), commands.Actor{}, name, map[string]any{"user_id": users[0]}, "deny"); !r.Allowed || err != nil {
 			t.Errorf("the missing policy %s does not allow: %v", name, err)
 		}
 	}

@@ -45,7 +45,7 @@ func (s *Service) CompleteBuild(ctx context.Context, a Actor, in CompleteBuild) 
 		if done, err := s.tidyCompleted(ctx, in, b); done || err != nil {
 			return err
 		}
-		imp, err := s.prepareImport(ctx, in, b)
+		imp, err := s.prepareImport(ctx, a, in, b)
 		if err != nil {
 			return err
 		}
@@ -146,7 +146,7 @@ func treeOf(b query.Row) storage.Build {
 }
 
 // prepareImport reads and checks everything that is delivered. It changes nothing.
-func (s *Service) prepareImport(ctx context.Context, in CompleteBuild, b query.Row) (*buildImport, error) {
+func (s *Service) prepareImport(ctx context.Context, a Actor, in CompleteBuild, b query.Row) (*buildImport, error) {
 	for _, rel := range append([]string{in.SRPM}, in.RPMs...) {
 		if err := s.uploaded(rel); err != nil {
 			return nil, err
@@ -190,7 +190,7 @@ func (s *Service) prepareImport(ctx context.Context, in CompleteBuild, b query.R
 			}
 		}
 	}
-	if err := s.chooseVolume(ctx, imp, in); err != nil {
+	if err := s.chooseVolume(ctx, a, imp, in); err != nil {
 		return nil, err
 	}
 	return imp, s.planPlaces(imp, in.Logs)
@@ -263,7 +263,7 @@ func (imp *buildImport) matches(task int64) error {
 }
 
 // chooseVolume asks the volume policy where the build goes.
-func (s *Service) chooseVolume(ctx context.Context, imp *buildImport, in CompleteBuild) error {
+func (s *Service) chooseVolume(ctx context.Context, a Actor, imp *buildImport, in CompleteBuild) error {
 	e := imp.rpms[0].event
 	roots := []any{}
 	for _, id := range in.Buildroots {
@@ -273,7 +273,7 @@ func (s *Service) chooseVolume(ctx context.Context, imp *buildImport, in Complet
 	if err := s.taskPolicyData(ctx, data, in.TaskID); err != nil {
 		return err
 	}
-	v, err := s.PolicyVolume(ctx, data)
+	v, err := s.PolicyVolume(ctx, a, data, false)
 	if err != nil {
 		return err
 	}
@@ -292,29 +292,7 @@ func (s *Service) taskPolicyData(ctx context.Context, data map[string]any, task 
 		return err
 	}
 	params, _ := row["request"].([]any)
-	data["user_id"] = row["owner"]
-	s.addTaskPolicyData(ctx, data, row["method"].(string), params)
-	return nil
-}
-
-// PolicyVolume gives the volume that the volume policy names for the data, nil if it names none that there is.
-func (s *Service) PolicyVolume(ctx context.Context, data map[string]any) (query.Row, error) {
-	if !s.Policies.Has("volume") {
-		return nil, nil
-	}
-	name, err := s.Policies.Apply(ctx, "volume", data)
-	if err != nil {
-		s.Log.Error("volume policy", "error", err)
-		return nil, nil
-	}
-	if name == "" {
-		return nil, nil
-	}
-	v, err := buildmodel.Volume(ctx, s.DB, name)
-	if err == nil && v == nil {
-		s.Log.Error("the volume policy names a volume that does not exist", "volume", name)
-	}
-	return v, err
+	return s.addTaskPolicyData(ctx, data, row["method"].(string), params)
 }
 
 // planPlaces decides where each file goes.

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -10,235 +9,301 @@ import (
 
 	"moromi/commands/policy"
 	"moromi/internal/fault"
+	"moromi/internal/xmlrpc"
 	buildmodel "moromi/projections/build"
+	"moromi/projections/catalog"
+	"moromi/projections/query"
+	tagmodel "moromi/projections/tag"
+	taskmodel "moromi/projections/task"
 	usermodel "moromi/projections/user"
 )
 
-// sitePolicies are parsed rule sets and what answers their tests.
-type sitePolicies struct {
-	sets  policy.Policies
-	facts policyFacts
+// policyFacts answers what policies ask from the read models, as of an event or now. Names of users, packages, volumes and content generators
+// have no past: they are today's.
+type policyFacts struct {
+	db    *pgxpool.Pool
+	event *int64
 }
 
-// Has implements Policies.
-func (p sitePolicies) Has(name string) bool { return p.sets[name] != nil }
-
-// Apply implements Policies.
-func (p sitePolicies) Apply(ctx context.Context, name string, data map[string]any) (string, error) {
-	v, err := p.sets.Apply(ctx, p.facts, name, data)
-	return v.Action, err
-}
-
-// policyFacts answers the tests from the read models.
-type policyFacts struct{ db *pgxpool.Pool }
-
-func (f policyFacts) texts(ctx context.Context, what, sql string, args ...any) ([]string, error) {
-	rows, err := f.db.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, fmt.Errorf("policy: %s: %w", what, err)
+// Ask implements policy.Facts.
+func (f policyFacts) Ask(ctx context.Context, q policy.Question) (policy.Answer, error) {
+	answer := map[policy.Kind]func(context.Context, policy.Question) (policy.Answer, error){
+		policy.User: f.user, policy.Groups: f.groups, policy.Permissions: f.permissions, policy.Package: f.pkg, policy.BuildOf: f.build, policy.Volume: f.volume,
+		policy.Tag: f.tag, policy.LastTag: f.lastTag, policy.SideTag: f.sideTag, policy.TagsOf: f.tagsOf, policy.Target: f.target, policy.Ancestors: f.ancestors,
+		policy.BuildTypes: f.buildTypes, policy.RootsOf: f.rootsOf, policy.Roots: f.roots, policy.Generator: f.generator, policy.SourceOf: f.sourceOf,
+	}[q.Kind]
+	if answer == nil {
+		return policy.Answer{}, fmt.Errorf("policy: nobody knows of %q", q.Kind)
 	}
-	out, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, fmt.Errorf("policy: %s: %w", what, err)
+	a, err := answer(ctx, q)
+	if err != nil && fault.Of(err) == nil {
+		err = fmt.Errorf("policy: %s: %w", q.Kind, err)
 	}
-	return out, nil
-}
-
-// text is texts for at most one row.
-func (f policyFacts) text(ctx context.Context, what, sql string, args ...any) (string, error) {
-	all, err := f.texts(ctx, what, sql, args...)
-	if err != nil || len(all) == 0 {
-		return "", err
-	}
-	return all[0], nil
+	return a, err
 }
 
 // reference splits how clients name a thing into an id and a name, one of which is empty.
-func reference(ref any) (id int64, name string, err error) {
-	switch v := ref.(type) {
-	case int64:
-		return v, "", nil
-	case string:
-		return 0, v, nil
-	case map[string]any:
-		if id, ok := v["id"].(int64); ok {
-			return id, "", nil
-		}
-		if name, ok := v["name"].(string); ok {
-			return 0, name, nil
-		}
+func reference(ref any) (id int64, name string, err error) { return policy.Reference(ref) }
+
+// user finds a user by id, name, Kerberos principal or a struct of them.
+func (f policyFacts) user(ctx context.Context, q policy.Question) (policy.Answer, error) {
+	id, name, err := reference(q.Ref)
+	if err != nil {
+		return policy.Answer{}, err
 	}
-	return 0, "", fault.New(fault.Generic, "policy data names something by %T", ref)
+	var row query.Row
+	if name == "" {
+		row, err = usermodel.ByID(ctx, f.db, id)
+	} else if row, err = usermodel.ByName(ctx, f.db, name); err == nil && row == nil {
+		row, err = usermodel.ByPrincipal(ctx, f.db, name)
+	}
+	return found(row, err)
 }
 
-// User implements policy.Facts.
-func (f policyFacts) User(ctx context.Context, ref any) (int64, string, bool, error) {
-	id, name, err := reference(ref)
-	if err != nil {
-		return 0, "", false, err
-	}
-	row, err := usermodel.ByID(ctx, f.db, id)
-	if name != "" {
-		row, err = usermodel.ByName(ctx, f.db, name)
-	}
+// found is an answer with a row's id and name.
+func found(row query.Row, err error) (policy.Answer, error) {
 	if err != nil || row == nil {
-		return 0, "", false, err
+		return policy.Answer{}, err
 	}
-	return row["id"].(int64), row["name"].(string), true, nil
+	return policy.Answer{Found: true, ID: row["id"].(int64), Name: row["name"].(string)}, nil
 }
 
-// Groups implements policy.Facts.
-func (f policyFacts) Groups(ctx context.Context, user int64) ([]string, error) {
-	return f.texts(ctx, "groups", `select u.name from user_groups g join users u on u.id = g.group_id where g.user_id = $1 and g.active`, user)
-}
-
-// Permissions implements policy.Facts.
-func (f policyFacts) Permissions(ctx context.Context, user int64) ([]string, error) {
-	return usermodel.Perms(ctx, f.db, user, true)
-}
-
-// OwnsBuild implements policy.Facts.
-func (f policyFacts) OwnsBuild(ctx context.Context, user, owner int64) (bool, error) {
-	if user == owner {
-		return true, nil
+func (f policyFacts) groups(ctx context.Context, q policy.Question) (policy.Answer, error) {
+	id, _ := q.Ref.(int64)
+	rows, err := usermodel.Groups(ctx, f.db, id, f.event)
+	var a policy.Answer
+	for _, r := range rows {
+		a.IDs, a.Names = append(a.IDs, r["id"].(int64)), append(a.Names, r["name"].(string))
 	}
-	member, err := f.texts(ctx, "owner's group", `select 'yes' from user_groups where user_id = $1 and group_id = $2 and active`, user, owner)
-	return len(member) > 0, err
+	return a, err
 }
 
-// Package implements policy.Facts.
-func (f policyFacts) Package(ctx context.Context, ref any) (string, bool, error) {
+func (f policyFacts) permissions(ctx context.Context, q policy.Question) (policy.Answer, error) {
+	id, _ := q.Ref.(int64)
+	sources, err := usermodel.PermSources(ctx, f.db, id, f.event)
+	var a policy.Answer
+	for _, s := range sources {
+		a.Names = append(a.Names, s.Perm)
+	}
+	return a, err
+}
+
+func (f policyFacts) pkg(ctx context.Context, q policy.Question) (policy.Answer, error) {
+	if _, _, err := reference(q.Ref); err != nil {
+		return policy.Answer{}, err
+	}
+	row, err := buildmodel.Package(ctx, f.db, q.Ref)
+	if err != nil || row != nil {
+		return found(row, err)
+	}
+	name, named := q.Ref.(string)
+	if !named {
+		return policy.Answer{}, fault.New(fault.Generic, "No such package: %v", q.Ref)
+	}
+	return policy.Answer{Name: name}, nil
+}
+
+func (f policyFacts) build(ctx context.Context, q policy.Question) (policy.Answer, error) {
+	spec, err := buildmodel.ParseSpec(q.Ref)
+	if err != nil {
+		return policy.Answer{}, err
+	}
+	row, err := buildmodel.MustGet(ctx, f.db, spec, f.event)
+	if err != nil {
+		return policy.Answer{}, err
+	}
+	b := &policy.Build{ID: row["id"].(int64), Name: row["name"].(string), Version: row["version"].(string), Release: row["release"].(string), Task: taskOfBuild(row)}
+	b.Volume, _ = row["volume_name"].(string)
+	b.Owner, _ = row["owner_id"].(int64)
+	b.Draft, _ = row["draft"].(bool)
+	if source, ok := row["source"].(string); ok {
+		b.Source = &source
+	}
+	return policy.Answer{Build: b}, nil
+}
+
+// taskOfBuild is the task that made a build; content generators may leave it in extra.
+func taskOfBuild(row query.Row) int64 {
+	if id, ok := row["task_id"].(int64); ok {
+		return id
+	}
+	extra, _ := row["extra"].(map[string]any)
+	id, _ := extra["container_koji_task_id"].(int64)
+	return id
+}
+
+func (f policyFacts) volume(ctx context.Context, q policy.Question) (policy.Answer, error) {
+	id, name, err := reference(q.Ref)
+	if err != nil {
+		return policy.Answer{}, err
+	}
+	key := any(id)
+	if name != "" {
+		key = name
+	}
+	return found(catalog.Find(ctx, f.db, "volume", key))
+}
+
+func (f policyFacts) generator(ctx context.Context, q policy.Question) (policy.Answer, error) {
+	if _, _, err := reference(q.Ref); err != nil {
+		return policy.Answer{}, err
+	}
+	row, err := buildmodel.ContentGenerator(ctx, f.db, q.Ref)
+	if err == nil && row == nil {
+		err = fault.New(fault.Generic, "No such entry in table content_generator: %v", q.Ref)
+	}
+	return found(row, err)
+}
+
+func tagSpec(ref any) (tagmodel.Spec, error) {
 	id, name, err := reference(ref)
-	if err != nil {
-		return "", false, err
-	}
-	found, err := f.text(ctx, "package", `select name from package where id = $1 or name = $2`, id, name)
-	if err == nil && found == "" && name == "" {
-		err = fault.New(fault.Generic, "No such package: %d", id)
-	}
-	if found != "" {
-		return found, true, err
-	}
-	return name, false, err
+	return tagmodel.Spec{ID: id, Name: name}, err
 }
 
-// Build implements policy.Facts.
-func (f policyFacts) Build(ctx context.Context, ref any) (*policy.Build, error) {
-	spec, err := buildmodel.ParseSpec(ref)
+func (f policyFacts) tag(ctx context.Context, q policy.Question) (policy.Answer, error) {
+	spec, err := tagSpec(q.Ref)
 	if err != nil {
-		return nil, err
+		return policy.Answer{}, err
 	}
-	id, name := spec.ID, ""
-	if id == 0 {
-		name = spec.NVR.String()
-	}
-	b := &policy.Build{}
-	err = f.db.QueryRow(ctx, `select b.id, p.name, b.version, b.release, v.name, b.owner, b.draft, coalesce(b.source, '')
-		from build b join package p on p.id = b.pkg_id join volume v on v.id = b.volume_id
-		where b.id = $1 or $2 <> '' and p.name || '-' || b.version || '-' || b.release = $2 and p.name = any($3)`, id, name, nvrPackages(name)).
-		Scan(&b.ID, &b.Name, &b.Version, &b.Release, &b.Volume, &b.Owner, &b.Draft, &b.Source)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, fault.New(fault.Generic, "No such build: %v", ref)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("policy: build: %w", err)
-	}
-	return b, nil
+	return found(tagmodel.Get(ctx, f.db, spec, f.event, false))
 }
 
-// nvrPackages is the package name in an N-V-R, for the index; none for text of another form.
-func nvrPackages(nvr string) []string {
-	dashes := 0
-	for i := len(nvr) - 1; i > 0; i-- {
-		if nvr[i] == '-' {
-			if dashes++; dashes == 2 {
-				return []string{nvr[:i]}
-			}
+func (f policyFacts) lastTag(ctx context.Context, q policy.Question) (policy.Answer, error) {
+	if a, err := f.tag(ctx, q); err != nil || a.Found {
+		return a, err
+	}
+	spec, err := tagSpec(q.Ref)
+	if err != nil {
+		return policy.Answer{}, err
+	}
+	row, err := tagmodel.GetLast(ctx, f.db, spec)
+	if err == nil && row == nil {
+		err = tagmodel.Missing(q.Ref)
+	}
+	a, err := found(row, err)
+	a.Event, _ = row["query_event"].(int64)
+	return a, err
+}
+
+// sideTag tells side tags as Koji's plugin does: they carry their owner in their extra settings.
+func (f policyFacts) sideTag(ctx context.Context, q policy.Question) (policy.Answer, error) {
+	spec, err := tagSpec(q.Ref)
+	if err != nil {
+		return policy.Answer{}, err
+	}
+	row, err := tagmodel.Get(ctx, f.db, spec, f.event, false)
+	if err != nil || row == nil {
+		return policy.Answer{}, err
+	}
+	extra, _ := row["extra"].(map[string]any)
+	a := policy.Answer{Found: xmlrpc.Truthy(extra["sidetag"])}
+	a.ID, _ = extra["sidetag_user_id"].(int64)
+	return a, nil
+}
+
+func (f policyFacts) target(ctx context.Context, q policy.Question) (policy.Answer, error) {
+	spec, err := tagSpec(q.Ref)
+	if err != nil {
+		return policy.Answer{}, err
+	}
+	row, err := tagmodel.Target(ctx, f.db, spec, f.event)
+	if err != nil || row == nil {
+		return policy.Answer{}, err
+	}
+	return policy.Answer{Found: true, ID: row["build_tag"].(int64), Name: row["build_tag_name"].(string)}, nil
+}
+
+func (f policyFacts) ancestors(ctx context.Context, q policy.Question) (policy.Answer, error) {
+	id, _ := q.Ref.(int64)
+	event := f.event
+	if q.Event != 0 {
+		event = &q.Event
+	}
+	links, err := tagmodel.FullInheritance(ctx, f.db, id, event, tagmodel.InheritanceOptions{})
+	var a policy.Answer
+	for _, l := range links {
+		a.Names = append(a.Names, l.Name)
+	}
+	return a, err
+}
+
+func (f policyFacts) names(ctx context.Context, sql string, args ...any) (policy.Answer, error) {
+	rows, err := f.db.Query(ctx, sql, args...)
+	if err != nil {
+		return policy.Answer{}, err
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return policy.Answer{Names: names}, err
+}
+
+// tagsOf are the tags that exist and have the build.
+func (f policyFacts) tagsOf(ctx context.Context, q policy.Question) (policy.Answer, error) {
+	return f.names(ctx, `select t.name from tag_listing l join tag t on t.id = l.tag_id join tag_config c on c.tag_id = l.tag_id
+		where l.build_id = $1
+			and case when $2::bigint is null then l.active else l.create_event <= $2 and (l.revoke_event is null or l.revoke_event > $2) end
+			and case when $2::bigint is null then c.active else c.create_event <= $2 and (c.revoke_event is null or c.revoke_event > $2) end
+		order by t.name`, q.Ref, f.event)
+}
+
+func (f policyFacts) buildTypes(ctx context.Context, q policy.Question) (policy.Answer, error) {
+	return f.names(ctx, `select t.name from build_types b join btype t on t.id = b.btype_id where b.build_id = $1 order by t.id`, q.Ref)
+}
+
+// rootColumns are what rules may ask of buildroots b, each kind of them once.
+const rootColumns = `select distinct b.id is null, coalesce(cg.name, ''), coalesce(t.name, ''), coalesce(t.id, 0), coalesce(repo.create_event, 0) from `
+
+const rootJoins = ` left join content_generator cg on cg.id = b.cg_id left join repo on repo.id = b.repo_id left join tag t on t.id = repo.tag_id`
+
+func (f policyFacts) rootsOf(ctx context.Context, q policy.Question) (policy.Answer, error) {
+	return f.rootRows(ctx, rootColumns+`(select buildroot_id from rpminfo where build_id = $1 union select buildroot_id from archiveinfo where build_id = $1) part left join buildroot b on b.id = part.buildroot_id`+rootJoins, q.Ref)
+}
+
+func (f policyFacts) roots(ctx context.Context, q policy.Question) (policy.Answer, error) {
+	list, _ := q.Ref.([]any)
+	ids := []*int64{}
+	for _, v := range list {
+		id, ok := v.(int64)
+		switch {
+		case ok:
+			ids = append(ids, &id)
+		case v == nil:
+			ids = append(ids, nil)
+		default:
+			return policy.Answer{}, fault.New(fault.Parameter, "a buildroot is named by its id")
 		}
 	}
-	return []string{}
-}
-
-// Volume implements policy.Facts.
-func (f policyFacts) Volume(ctx context.Context, ref any) (string, error) {
-	id, name, err := reference(ref)
-	if err != nil {
-		return "", err
-	}
-	if name != "" {
-		id = -1
-	}
-	return f.text(ctx, "volume", `select name from volume where id = $1 or name = $2`, id, name)
-}
-
-// Tag implements policy.Facts.
-func (f policyFacts) Tag(ctx context.Context, ref any) (string, error) {
-	id, name, err := reference(ref)
-	if err != nil {
-		return "", err
-	}
-	return f.text(ctx, "tag", `select t.name from tag t join tag_config c on c.tag_id = t.id and c.active where t.id = $1 or t.name = $2`, id, name)
-}
-
-// SideTag implements policy.Facts: side tags carry their owner in their extra settings, as Koji's plugin has it.
-func (f policyFacts) SideTag(ctx context.Context, ref any) (int64, bool, error) {
-	id, name, err := reference(ref)
-	if err != nil {
-		return 0, false, err
-	}
-	var owner int64
-	err = f.db.QueryRow(ctx, `select coalesce((select (u.value::jsonb #>> '{}')::bigint from tag_extra u where u.tag_id = t.id and u.key = 'sidetag_user_id' and u.active), 0)
-		from tag t join tag_extra s on s.tag_id = t.id and s.key = 'sidetag' and s.active and s.value = 'true' where t.id = $1 or t.name = $2`, id, name).Scan(&owner)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, false, nil
+	var missing *int64
+	err := f.db.QueryRow(ctx, `select min(id) from unnest($1::bigint[]) id where id not in (select id from buildroot)`, ids).Scan(&missing)
+	if err == nil && missing != nil {
+		err = fault.New(fault.Generic, "No such buildroot: %d", *missing)
 	}
 	if err != nil {
-		return 0, false, fmt.Errorf("policy: side tag: %w", err)
+		return policy.Answer{}, err
 	}
-	return owner, true, nil
+	return f.rootRows(ctx, rootColumns+`unnest($1::bigint[]) part(id) left join buildroot b on b.id = part.id`+rootJoins, ids)
 }
 
-// TagsOfBuild implements policy.Facts.
-func (f policyFacts) TagsOfBuild(ctx context.Context, build int64) ([]string, error) {
-	return f.texts(ctx, "tags of build", `select t.name from tag_listing l join tag t on t.id = l.tag_id where l.build_id = $1 and l.active`, build)
+func (f policyFacts) rootRows(ctx context.Context, sql string, args ...any) (policy.Answer, error) {
+	rows, err := f.db.Query(ctx, sql, args...)
+	if err != nil {
+		return policy.Answer{}, err
+	}
+	roots, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (policy.Root, error) {
+		var root policy.Root
+		err := r.Scan(&root.None, &root.Generator, &root.Tag, &root.TagID, &root.Event)
+		return root, err
+	})
+	return policy.Answer{Roots: roots}, err
 }
 
-// buildrootsOf is the statement for the buildroots of a build's parts, null for parts without.
-const buildrootsOf = `select buildroot_id from rpminfo where build_id = $1 union select buildroot_id from archiveinfo where build_id = $1`
-
-// BuildTags implements policy.Facts.
-func (f policyFacts) BuildTags(ctx context.Context, build int64) ([]string, error) {
-	return f.texts(ctx, "build tags", `select distinct t.name from (`+buildrootsOf+`) r join buildroot b on b.id = r.buildroot_id join repo on repo.id = b.repo_id
-		join tag t on t.id = repo.tag_id`, build)
-}
-
-// TargetBuildTag implements policy.Facts.
-func (f policyFacts) TargetBuildTag(ctx context.Context, target string) (string, error) {
-	return f.text(ctx, "target", `select t.name from build_target g join build_target_config c on c.build_target_id = g.id and c.active
-		join tag t on t.id = c.build_tag where g.name = $1`, target)
-}
-
-// Ancestors implements policy.Facts.
-func (f policyFacts) Ancestors(ctx context.Context, tag string) ([]string, error) {
-	return f.texts(ctx, "inheritance", `with recursive up(id) as (
-			select i.parent_id from tag_inheritance i join tag t on t.id = i.tag_id where t.name = $1 and i.active
-			union select i.parent_id from tag_inheritance i join up on i.tag_id = up.id where i.active)
-		select t.name from up join tag t on t.id = up.id`, tag)
-}
-
-// BuildTypes implements policy.Facts.
-func (f policyFacts) BuildTypes(ctx context.Context, build int64) ([]string, error) {
-	return f.texts(ctx, "build types", `select t.name from build_types b join btype t on t.id = b.btype_id where b.build_id = $1`, build)
-}
-
-// Imported implements policy.Facts.
-func (f policyFacts) Imported(ctx context.Context, build int64) (bool, error) {
-	parts, err := f.texts(ctx, "imported parts", `select 'yes' from (`+buildrootsOf+`) r where buildroot_id is null limit 1`, build)
-	return len(parts) > 0, err
-}
-
-// ContentGenerators implements policy.Facts.
-func (f policyFacts) ContentGenerators(ctx context.Context, build int64) ([]string, error) {
-	return f.texts(ctx, "content generators", `select distinct coalesce(cg.name, '') from (`+buildrootsOf+`) r left join buildroot b on b.id = r.buildroot_id
-		left join content_generator cg on cg.id = b.cg_id`, build)
+// sourceOf is what a task was told to build.
+func (f policyFacts) sourceOf(ctx context.Context, q policy.Question) (policy.Answer, error) {
+	id, _ := q.Ref.(int64)
+	row, err := taskmodel.ByID(ctx, f.db, id, true, nil)
+	if err != nil || row == nil {
+		return policy.Answer{}, err
+	}
+	params, _ := row["request"].([]any)
+	source, ok := taskSource(row["method"].(string), params)
+	return policy.Answer{Found: ok, Name: source}, nil
 }

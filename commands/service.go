@@ -43,7 +43,9 @@ type Service struct {
 	Log   *slog.Logger
 	Clock func() time.Time
 	// Policies are the site's rules.
-	Policies Policies
+	Policies *Policies
+	// Decisions keeps what policies decided.
+	Decisions *Decisions
 	// Files is the topdir: where builds, uploads and repositories lie.
 	Files *storage.Topdir
 	// Repos is how the site wants its repositories.
@@ -71,8 +73,9 @@ type Service struct {
 }
 
 // NewService makes a service.
-func NewService(ledger events.Store, models *projections.Engine, db *pgxpool.Pool, policies Policies, log *slog.Logger, clock func() time.Time) *Service {
-	s := &Service{Ledger: ledger, Models: models, DB: db, Policies: policies, Log: log, Clock: clock, streams: newStreamCache(streamCacheSize), Repos: DefaultRepoConfig(), Notify: DefaultNotifyConfig(),
+func NewService(ledger events.Store, models *projections.Engine, db *pgxpool.Pool, log *slog.Logger, clock func() time.Time) *Service {
+	s := &Service{Ledger: ledger, Models: models, DB: db, Policies: NewPolicies(db, log), Decisions: NewDecisions(db, log, clock), Log: log, Clock: clock,
+		streams: newStreamCache(streamCacheSize), Repos: DefaultRepoConfig(), Notify: DefaultNotifyConfig(),
 		SideTag: DefaultSideTagConfig(), FailedTree: DefaultFailedTreeConfig(), sideTagging: make(chan struct{}, 1),
 		naming: make(chan struct{}, 1), moving: make(chan struct{}, maxFileCommands), listing: make(chan struct{}, maxListings)}
 	s.Scheduler = newScheduler(s)

@@ -85,7 +85,10 @@ func (s *Service) CheckTagging(ctx context.Context, a Actor, c TagChange) error 
 }
 
 func (s *Service) assertTagPolicy(ctx context.Context, a Actor, c TagChange) error {
-	data := map[string]any{"tag": nil, "fromtag": nil, "build": c.Build["id"], "operation": c.operation(), "user_id": c.User}
+	data := map[string]any{"tag": nil, "fromtag": nil, "build": c.Build["id"], "operation": c.operation()}
+	if c.User != a.UserID { // a builder acts for who made the task
+		data["user_id"] = c.User
+	}
 	if c.To != nil {
 		data["tag"] = c.To["id"]
 	}

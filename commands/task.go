@@ -145,32 +145,49 @@ func (s *Service) placeTask(ctx context.Context, ev *events.TaskCreated, in Make
 		}
 		asked, data["req_channel"] = ch, in.Channel
 	}
-	s.addTaskPolicyData(ctx, data, ev.Method, in.Params)
-	action, err := s.Policies.Apply(ctx, "channel", data)
+	if err := s.addTaskPolicyData(ctx, data, ev.Method, in.Params); err != nil {
+		return err
+	}
+	actor := Actor{UserID: ev.Owner}
+	r, err := s.ApplyPolicy(ctx, actor, "channel", data)
 	if err != nil {
 		return err
 	}
-	words := strings.Fields(action)
+	if ev.ChannelID, err = s.channelOf(ctx, r, asked, parentChannel); err != nil {
+		return err
+	}
+	if r, err = s.ApplyPolicy(ctx, actor, "priority", data); err != nil {
+		return err
+	}
+	return applyPriority(ev, r)
+}
+
+// channelOf does what the channel policy says: use NAME, req, parent; the default channel if no rule holds.
+func (s *Service) channelOf(ctx context.Context, r Ruling, asked, parent int64) (int64, error) {
+	words := strings.Fields(r.Action)
 	switch {
-	case len(words) == 0:
-		ev.ChannelID, err = s.enabledChannel(ctx, "default")
-	case words[0] == "use" && len(words) > 1:
-		ev.ChannelID, err = s.enabledChannel(ctx, words[1])
-	case words[0] == "parent" && parentChannel != 0:
-		ev.ChannelID = parentChannel
-	case words[0] == "req" && asked != 0:
-		ev.ChannelID = asked
-	default:
-		err = fault.New(fault.Generic, "invalid channel policy")
+	case !r.Matched:
+		return s.channelID(ctx, "default")
+	case len(words) > 1 && words[0] == "use":
+		return s.enabledChannel(ctx, words[1])
+	case len(words) > 0 && words[0] == "parent" && parent != 0:
+		return parent, nil
+	case len(words) > 0 && words[0] == "req" && asked != 0:
+		return asked, nil
+	}
+	return 0, fault.New(fault.Generic, "invalid channel policy (%s)", r.Because())
+}
+
+// channelID gives the id of a channel, enabled or not.
+func (s *Service) channelID(ctx context.Context, key any) (int64, error) {
+	ch, err := hostmodel.Channel(ctx, s.DB, key)
+	if err == nil && ch == nil {
+		err = fault.New(fault.Generic, "No such channel: %v", key)
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
-	action, err = s.Policies.Apply(ctx, "priority", data)
-	if err != nil {
-		return err
-	}
-	return applyPriority(ev, strings.Fields(action))
+	return ch["id"].(int64), nil
 }
 
 func (s *Service) enabledChannel(ctx context.Context, key any) (int64, error) {

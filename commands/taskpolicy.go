@@ -1,8 +1,8 @@
 package commands
 
 import (
-	"context"
 	"strconv"
+	"strings"
 
 	"moromi/events"
 	"moromi/internal/fault"
@@ -53,63 +53,10 @@ func namedParams(method string, params []any) map[string]any {
 	return out
 }
 
-// addTaskPolicyData adds what rules may ask of a task's parameters: source, target, tag, build_tag, scratch.
-func (s *Service) addTaskPolicyData(ctx context.Context, data map[string]any, method string, params []any) {
-	p := namedParams(method, params)
-	if p == nil {
-		return
-	}
-	if opts, ok := p["opts"].(map[string]any); ok && method == "indirectionimage" { // all its parameters are in there
-		for k, v := range opts {
-			p[k] = v
-		}
-		p["opts"] = opts
-	}
-	for _, k := range []string{"src", "spec_url", "url"} {
-		if v, ok := p[k].(string); ok && method != "newRepo" {
-			data["source"] = v
-			break
-		}
-	}
-	for _, k := range []string{"target", "build_target"} {
-		if t, ok := p[k].(map[string]any); ok {
-			data["target"] = t["name"]
-		} else if t, ok := p[k].(string); ok {
-			data["target"] = t
-		}
-	}
-	for from, to := range map[string]string{"tag": "tag", "build_tag": "build_tag"} {
-		if v, ok := p[from]; ok {
-			if n := s.tagName(ctx, v); n != "" {
-				data[to] = n
-			}
-		}
-	}
-	if opts, ok := p["opts"].(map[string]any); ok {
-		data["scratch"] = opts["scratch"] == true
-	}
-}
-
-// tagName gives the name of a tag given as clients do, "" if there is none.
-func (s *Service) tagName(ctx context.Context, tag any) string {
-	switch v := tag.(type) {
-	case string:
-		return v
-	case map[string]any:
-		n, _ := v["name"].(string)
-		return n
-	case int64:
-		var n string
-		if err := s.DB.QueryRow(ctx, `select name from tag where id = $1`, v).Scan(&n); err == nil {
-			return n
-		}
-	}
-	return ""
-}
-
-// applyPriority does what the priority policy says: stay, set N, adjust N.
-func applyPriority(ev *events.TaskCreated, words []string) error {
-	if len(words) == 0 || words[0] == "stay" {
+// applyPriority does what the priority policy says: stay, set N, adjust N; nothing if no rule holds.
+func applyPriority(ev *events.TaskCreated, r Ruling) error {
+	words := strings.Fields(r.Action)
+	if !r.Matched || len(words) > 0 && words[0] == "stay" {
 		return nil
 	}
 	if len(words) > 1 {
@@ -124,5 +71,5 @@ func applyPriority(ev *events.TaskCreated, words []string) error {
 			}
 		}
 	}
-	return fault.New(fault.Generic, "invalid priority policy")
+	return fault.New(fault.Generic, "invalid priority policy (%s)", r.Because())
 }

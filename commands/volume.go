@@ -113,21 +113,15 @@ func (s *Service) ApplyVolumePolicy(ctx context.Context, a Actor, id int64, stri
 	if err != nil {
 		return err
 	}
-	data := map[string]any{"build": id, "package": b["name"], "version": b["version"], "release": b["release"], "volume": b["volume_name"]}
+	data := map[string]any{"build": id}
 	if task, ok := b["task_id"].(int64); ok {
 		if err := s.taskPolicyData(ctx, data, task); err != nil {
 			return err
 		}
 	}
-	v, err := s.PolicyVolume(ctx, data)
-	if err != nil {
+	v, err := s.PolicyVolume(ctx, a, data, strict)
+	if err != nil || v == nil {
 		return err
-	}
-	if v == nil {
-		if strict {
-			return fault.New(fault.Generic, "No volume policy match")
-		}
-		return nil
 	}
 	return s.moveBuild(ctx, a, id, v, false)
 }

@@ -120,7 +120,7 @@ func of[E Event]() registration {
 
 // registry has every event type by its wire name. It is filled once and only read.
 var registry = register(nameEvents, userEvents, tagEvents, targetEvents, externalRepoEvents, hostEvents, channelEvents,
-	taskEvents, buildEvents, archiveEvents, buildrootEvents, repoEvents, catalogEvents, notificationEvents)
+	taskEvents, buildEvents, archiveEvents, buildrootEvents, repoEvents, catalogEvents, notificationEvents, policyEvents)
 
 func register(lists ...func() []registration) map[string]decoder {
 	m := map[string]decoder{}

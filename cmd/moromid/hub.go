@@ -102,6 +102,7 @@ func (st *site) startParts(ctx context.Context, l net.Listener) (<-chan error, e
 		return err
 	})
 	st.background(ctx, "scheduler", st.service.Scheduler.Run)
+	st.background(ctx, "decisions of policies", st.service.Decisions.Run)
 	return ended, nil
 }
 

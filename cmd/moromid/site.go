@@ -17,6 +17,7 @@ import (
 	"gopkg.in/ini.v1"
 
 	"moromi/commands"
+	"moromi/commands/policy"
 	"moromi/events"
 	"moromi/events/esdbledger"
 	"moromi/events/pgledger"
@@ -154,6 +155,7 @@ type site struct {
 	engine    *projections.Engine
 	logins    *logins // nil in verbs that serve nothing
 	service   *commands.Service
+	policies  []policy.Section // of the file that the settings name
 	projector *repoprojector.Projector
 	builder   <-chan struct{} // closed when the embedded builder has ended; nil without one
 	started   atomic.Bool     // everything that a start has to do is done
@@ -164,6 +166,10 @@ type site struct {
 // With own, the site's private PostgreSQL must be started by this process: it is the hub's start, not a visit.
 func openSite(ctx context.Context, s *settings, log *slog.Logger, own bool) (_ *site, err error) {
 	st := &site{settings: s, log: log}
+	// a file with a mistake is refused before anything is started
+	if st.policies, err = st.policyFile(); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			st.Close()
@@ -188,11 +194,7 @@ func openSite(ctx context.Context, s *settings, log *slog.Logger, own bool) (_ *
 	if err != nil {
 		return nil, err
 	}
-	policies, err := st.policies()
-	if err != nil {
-		return nil, err
-	}
-	st.service = commands.NewService(st.ledger, st.engine, st.db, policies, log, time.Now)
+	st.service = commands.NewService(st.ledger, st.engine, st.db, log, time.Now)
 	if p := s.plugins; p != nil {
 		st.service.SideTag, st.service.FailedTree = p.sideTag, p.failedTree
 	}
@@ -271,21 +273,21 @@ func (st *site) openLedger(ctx context.Context) (err error) {
 	return nil
 }
 
-// policies reads the site's rules.
-func (st *site) policies() (commands.Policies, error) {
+// policyFile reads the policies of the file that the settings name; none without one.
+func (st *site) policyFile() ([]policy.Section, error) {
 	if st.settings.PolicyFile == "" {
-		return commands.DefaultPolicies(st.db), nil
+		return nil, nil
 	}
 	f, err := os.Open(st.settings.PolicyFile)
 	if err != nil {
 		return nil, fmt.Errorf("open policies: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // only read
-	p, err := commands.SitePolicies(st.db, f)
+	file, err := policy.ReadFile(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", st.settings.PolicyFile, err)
 	}
-	return p, nil
+	return file, nil
 }
 
 // follow runs the engine until the site is closed. For verbs that only visit: commands wait for the read models.

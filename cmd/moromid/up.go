@@ -80,7 +80,13 @@ func (st *site) ensureFirstRows(ctx context.Context) error {
 	if err := st.service.SyncCounters(ctx); err != nil {
 		return err
 	}
-	return st.service.BootstrapCatalog(ctx)
+	if err := st.service.BootstrapCatalog(ctx); err != nil {
+		return err
+	}
+	if err := st.service.LoadPolicies(ctx, st.policies); err != nil {
+		return fmt.Errorf("%s: %w", st.settings.PolicyFile, err)
+	}
+	return nil
 }
 
 // ensureAdmin makes the administrator on the first start, with a random password that is kept in a file for the owner of the site.

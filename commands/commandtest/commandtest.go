@@ -65,13 +65,16 @@ func Over(t testing.TB, ctx context.Context, ledger events.Store, pool *pgxpool.
 	if err != nil {
 		t.Fatalf("make engine: %v", err)
 	}
-	s := commands.NewService(ledger, engine, pool, commands.DefaultPolicies(pool), log(t), time.Now)
+	s := commands.NewService(ledger, engine, pool, log(t), time.Now)
 	engine.OnCommit(s.Scheduler.Watch)
 	ended := make(chan error, 1)
 	run, stop := context.WithCancel(ctx)
 	go func() { ended <- engine.Run(run) }()
+	kept := make(chan error, 1)
+	go func() { kept <- s.Decisions.Run(run) }()
 	t.Cleanup(func() {
 		stop()
+		<-kept
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("engine ended: %v", err)
 		}

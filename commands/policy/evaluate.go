@@ -3,84 +3,97 @@ package policy
 import (
 	"context"
 	"fmt"
-	"strings"
+	"maps"
 
 	"moromi/internal/fault"
 )
 
-// Build is what tests ask about a build.
-type Build struct {
-	ID                             int64
-	Name, Version, Release, Volume string
-	Owner                          int64
-	Draft                          bool
-	Source                         string
+// Request is a question to a policy.
+type Request struct {
+	Policy string
+	Data   map[string]any // with Koji's keys; not changed
+	// Caller is who is asked about where the data has no user_id; 0: nobody is logged in.
+	Caller int64
+	// Trace asks for every test that was made.
+	Trace bool
 }
 
-// Facts answers what tests ask about the site. References (user, build, package, tag …) are as clients give them: ids, names, structs.
-// An implementation is safe for concurrent use.
-type Facts interface {
-	// User gives the name of a user; ok is false if there is none.
-	User(ctx context.Context, ref any) (id int64, name string, ok bool, err error)
-	Groups(ctx context.Context, user int64) ([]string, error)
-	Permissions(ctx context.Context, user int64) ([]string, error)
-	// OwnsBuild tells whether the user is the build's owner or in the group that is.
-	OwnsBuild(ctx context.Context, user, owner int64) (bool, error)
-	// Package gives the name of a package and whether it exists; a name that does not is answered as it is.
-	Package(ctx context.Context, ref any) (name string, exists bool, err error)
-	// Build gives a build, or a fault if there is none.
-	Build(ctx context.Context, ref any) (*Build, error)
-	Volume(ctx context.Context, ref any) (string, error)
-	// Tag gives the name of a tag, "" if there is none.
-	Tag(ctx context.Context, ref any) (string, error)
-	// SideTag tells whether a tag is a side tag, and the id of the user whose it is.
-	SideTag(ctx context.Context, ref any) (owner int64, ok bool, err error)
-	TagsOfBuild(ctx context.Context, build int64) ([]string, error)
-	// BuildTags are the build tags of the build's buildroots.
-	BuildTags(ctx context.Context, build int64) ([]string, error)
-	// TargetBuildTag is the build tag of a target, "" if there is none.
-	TargetBuildTag(ctx context.Context, target string) (string, error)
-	// Ancestors are the tags that a tag inherits from.
-	Ancestors(ctx context.Context, tag string) ([]string, error)
-	BuildTypes(ctx context.Context, build int64) ([]string, error)
-	// Imported tells whether a part of the build has no buildroot.
-	Imported(ctx context.Context, build int64) (bool, error)
-	// ContentGenerators are those of the build's buildroots; "" stands for a part without.
-	ContentGenerators(ctx context.Context, build int64) ([]string, error)
-}
-
-// maxPolicyDepth bounds policies that ask policies.
-const maxPolicyDepth = 32
-
-// env is one evaluation.
-type env struct {
-	ctx   context.Context
-	all   Policies
-	facts Facts
-	data  map[string]any
-	depth int
+// RuleRef says which rule of a policy it is.
+type RuleRef struct {
+	Number string `json:"number"` // "3", or "3.1" for the first of the block that the third opens
+	Line   int    `json:"line"`   // of the policy's text, from 1
+	Text   string `json:"text"`
 }
 
 // Verdict is the outcome of a rule set.
 type Verdict struct {
-	Action  string   // of the first rule that holds
-	Matched bool     // whether one did
-	Rules   []string // the lines that led there, the outermost first
+	Action  string    // of the first rule that holds
+	Matched bool      // whether one did
+	Rules   []RuleRef // the rules that led there, the outermost first
+	Facts   []Fact    // what was asked about the site, in order, each once
+	Trace   []Step    // the rules that were tried, if the request wanted it
+}
+
+// Step is one rule that was tried.
+type Step struct {
+	Policy string
+	Rule   RuleRef
+	Holds  bool
+	Tests  []TestStep // those that were made: the others made no difference
+}
+
+// TestStep is one test that was made.
+type TestStep struct {
+	Text  string
+	Holds bool
+}
+
+// Rule is the rule that decided, zero if none did.
+func (v *Verdict) Rule() RuleRef {
+	if len(v.Rules) == 0 {
+		return RuleRef{}
+	}
+	return v.Rules[len(v.Rules)-1]
+}
+
+// env is one evaluation.
+type env struct {
+	ctx     context.Context
+	all     Policies
+	facts   Facts
+	data    map[string]any
+	caller  int64
+	known   map[string]Answer
+	asked   []Fact
+	running map[*test]bool // policy tests under way
+	trace   *[]Step
+	tested  *[]TestStep // of the rule being tried
 }
 
 // Apply gives the action of the first rule of the named set that holds for the data.
-func (p Policies) Apply(ctx context.Context, facts Facts, name string, data map[string]any) (Verdict, error) {
-	e := &env{ctx: ctx, all: p, facts: facts, data: data}
-	return e.apply(name)
+func (p Policies) Apply(ctx context.Context, facts Facts, r Request) (Verdict, error) {
+	e := &env{ctx: ctx, all: p, facts: facts, data: maps.Clone(r.Data), caller: r.Caller, known: map[string]Answer{}, running: map[*test]bool{}}
+	if e.data == nil {
+		e.data = map[string]any{}
+	}
+	if r.Trace {
+		e.trace = &[]Step{}
+	}
+	v, err := e.apply(r.Policy)
+	v.Facts = e.asked
+	if e.trace != nil {
+		v.Trace = *e.trace
+	}
+	return v, err
 }
 
 func (e *env) apply(name string) (Verdict, error) {
 	set := e.all[name]
 	if set == nil {
-		return Verdict{}, fault.New(fault.Generic, "no such policy: %s", name)
+		return Verdict{}, fault.New(fault.Generic, "no such policy: %s", clip(name))
 	}
 	var v Verdict
-	matched, err := e.rules(set.rules, &v)
+	matched, err := e.rules(set, set.rules, &v)
 	v.Matched = matched
 	if err != nil {
 		return v, fmt.Errorf("policy %s: %w", name, err)
@@ -88,32 +101,104 @@ func (e *env) apply(name string) (Verdict, error) {
 	return v, nil
 }
 
-func (e *env) rules(rules []rule, v *Verdict) (bool, error) {
-	for _, r := range rules {
-		holds := true
-		for _, t := range r.tests {
-			ok, err := t.run(e)
-			if err != nil {
-				return false, fmt.Errorf("%s: %w", strings.Join(t.words, " "), err)
-			}
-			if !ok {
-				holds = false
-				break
-			}
+func (e *env) rules(set *Set, rules []rule, v *Verdict) (bool, error) {
+	for i := range rules {
+		r := &rules[i]
+		holds, err := e.holds(set, r)
+		if err != nil {
+			return false, fmt.Errorf("rule %s: %w", r.ref.Number, err)
 		}
-		if holds == r.negate {
+		if !holds {
 			continue
 		}
-		v.Rules = append(v.Rules, r.text)
+		v.Rules = append(v.Rules, r.ref)
 		if r.block == nil {
 			v.Action = r.action
 			return true, nil
 		}
-		matched, err := e.rules(r.block, v)
+		matched, err := e.rules(set, r.block, v)
 		if matched || err != nil {
 			return matched, err
 		}
 		v.Rules = v.Rules[:len(v.Rules)-1]
 	}
 	return false, nil
+}
+
+// holds tries one rule.
+func (e *env) holds(set *Set, r *rule) (bool, error) {
+	if e.trace == nil {
+		ok, err := e.eval(&r.when)
+		return ok != r.negate, err
+	}
+	at, outer := len(*e.trace), e.tested
+	*e.trace = append(*e.trace, Step{Policy: set.Name, Rule: r.ref})
+	e.tested = &[]TestStep{}
+	ok, err := e.eval(&r.when)
+	step := &(*e.trace)[at] // sub-policies may have added to it
+	step.Holds, step.Tests = err == nil && ok != r.negate, *e.tested
+	e.tested = outer
+	return ok != r.negate, err
+}
+
+// eval makes the tests of a condition from left to right, as far as they make a difference.
+func (e *env) eval(x *expr) (bool, error) {
+	switch x.op {
+	case opTest:
+		ok, err := x.test.run(e)
+		if err != nil {
+			return false, fmt.Errorf("%s: %w", x.test.text, err)
+		}
+		if e.tested != nil {
+			*e.tested = append(*e.tested, TestStep{x.test.text, ok})
+		}
+		return ok, nil
+	case opNot:
+		ok, err := e.eval(&x.kids[0])
+		return !ok, err
+	}
+	for i := range x.kids {
+		ok, err := e.eval(&x.kids[i])
+		if err != nil || ok == (x.op == opOr) {
+			return ok, err
+		}
+	}
+	return x.op == opAnd, nil
+}
+
+// ask asks the site, once for each question.
+func (e *env) ask(kind Kind, ref any) (Answer, error) {
+	return e.askAt(kind, ref, 0)
+}
+
+func (e *env) askAt(kind Kind, ref any, event int64) (Answer, error) {
+	q := Question{kind, ref, event}
+	key, err := q.key()
+	if err != nil {
+		return Answer{}, err
+	}
+	if a, ok := e.known[key]; ok {
+		return a, nil
+	}
+	a, err := e.facts.Ask(e.ctx, q)
+	if err != nil {
+		return a, err
+	}
+	e.known[key] = a
+	e.asked = append(e.asked, Fact{q, a})
+	return a, nil
+}
+
+// subPolicy is the test of another policy: whether that gives yes, true or allow.
+func (e *env) subPolicy(self *test, name string) (bool, error) {
+	if e.running[self] {
+		return false, fault.New(fault.Generic, "encountered policy loop at %s", self.text)
+	}
+	e.running[self] = true
+	defer delete(e.running, self)
+	v, err := e.apply(name)
+	if err != nil || !v.Matched {
+		return false, err
+	}
+	return affirmative(v.Action), nil
 }

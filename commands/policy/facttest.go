@@ -1,74 +1,77 @@
 package policy
 
 import (
-	"context"
-	"slices"
-
 	"moromi/internal/fault"
+	"moromi/internal/xmlrpc"
 )
 
 // factTests are the tests that ask about the site.
 var factTests = map[string]func(*env, []string) (bool, error){
 	"user": func(e *env, args []string) (bool, error) {
-		_, name, ok, err := e.user()
-		return ok && matchAny(name, args), err
+		u, err := e.user()
+		if err != nil || !u.Found {
+			return false, err
+		}
+		return e.match("_username", u.Name, args)
 	},
-	"user_in_group": func(e *env, args []string) (bool, error) {
-		return e.ofUser(args, e.facts.Groups)
-	},
-	"has_perm": func(e *env, args []string) (bool, error) {
-		return e.ofUser(args, e.facts.Permissions)
-	},
+	"user_in_group": func(e *env, args []string) (bool, error) { return e.ofUser(args, Groups) },
+	"has_perm":      func(e *env, args []string) (bool, error) { return e.ofUser(args, Permissions) },
 	"is_build_owner": func(e *env, _ []string) (bool, error) {
 		b, err := e.build()
 		if err != nil {
 			return false, err
 		}
-		id, _, ok, err := e.user()
-		if err != nil || !ok {
-			return false, err
+		u, err := e.user()
+		if err != nil || !u.Found || u.ID == b.Owner {
+			return err == nil && u.Found, err
 		}
-		return e.facts.OwnsBuild(e.ctx, id, b.Owner)
-	},
-	"is_new_package": func(e *env, _ []string) (bool, error) {
-		_, exists, err := e.pkg()
-		return err == nil && !exists, err
-	},
-	"package": func(e *env, args []string) (bool, error) {
-		name, _, err := e.pkg()
-		return err == nil && matchAny(name, args), err
-	},
-	"version": func(e *env, args []string) (bool, error) { return e.part("version", args) },
-	"release": func(e *env, args []string) (bool, error) { return e.part("release", args) },
-	"is_sidetag": func(e *env, _ []string) (bool, error) {
-		ref := e.sideTagRef()
-		if ref == nil {
-			return false, nil
-		}
-		_, ok, err := e.facts.SideTag(e.ctx, ref)
-		return ok, err
-	},
-	"is_sidetag_owner": sideTagOwnerTest,
-	"volume":           volumeTest,
-	"tag":              func(e *env, args []string) (bool, error) { return e.tag("tag", args) },
-	"fromtag":          func(e *env, args []string) (bool, error) { return e.tag("fromtag", args) },
-	"hastag":           func(e *env, args []string) (bool, error) { return e.ofBuild(args, e.facts.TagsOfBuild) },
-	"buildtag": func(e *env, args []string) (bool, error) {
-		tags, err := e.buildTags()
-		return anyMatches(tags, args), err
-	},
-	"buildtag_inherits_from": func(e *env, args []string) (bool, error) {
-		tags, err := e.buildTags()
-		if err != nil {
-			return false, err
-		}
-		for _, t := range tags {
-			up, err := e.facts.Ancestors(e.ctx, t)
-			if err != nil || anyMatches(up, args) {
+		groups, err := e.ask(Groups, u.ID)
+		for _, g := range groups.IDs {
+			if g == b.Owner {
 				return err == nil, err
 			}
 		}
-		return false, nil
+		return false, err
+	},
+	"is_new_package": func(e *env, _ []string) (bool, error) {
+		p, err := e.pkg()
+		return err == nil && !p.Found, err
+	},
+	"package": func(e *env, args []string) (bool, error) {
+		p, err := e.pkg()
+		if err != nil {
+			return false, err
+		}
+		return e.match("_package", p.Name, args)
+	},
+	"version": func(e *env, args []string) (bool, error) {
+		return e.part("version", args, func(b *Build) string { return b.Version })
+	},
+	"release": func(e *env, args []string) (bool, error) {
+		return e.part("release", args, func(b *Build) string { return b.Release })
+	},
+	"volume":  volumeTest,
+	"tag":     func(e *env, args []string) (bool, error) { return e.tag("tag", args) },
+	"fromtag": func(e *env, args []string) (bool, error) { return e.tag("fromtag", args) },
+	"hastag":  func(e *env, args []string) (bool, error) { return e.ofBuild(args, TagsOf) },
+	"buildtag": func(e *env, args []string) (bool, error) {
+		tags, err := e.buildTags()
+		for _, t := range tags {
+			if matchAny(t.Name, args) {
+				return err == nil, err
+			}
+		}
+		return false, err
+	},
+	"buildtag_inherits_from": func(e *env, args []string) (bool, error) {
+		tags, err := e.buildTags()
+		for _, t := range tags {
+			up, err := e.askAt(Ancestors, t.ID, t.Event)
+			if err != nil || anyMatches(up.Names, args) {
+				return err == nil, err
+			}
+		}
+		return false, err
 	},
 	"buildtype": buildTypeTest,
 	"imported": func(e *env, _ []string) (bool, error) {
@@ -76,11 +79,17 @@ var factTests = map[string]func(*env, []string) (bool, error){
 		if err != nil {
 			return false, err
 		}
-		return e.facts.Imported(e.ctx, b.ID)
+		roots, err := e.ask(RootsOf, b.ID)
+		for _, r := range roots.Roots {
+			if r.None {
+				return err == nil, err
+			}
+		}
+		return false, err
 	},
 	"cg_match_any": func(e *env, args []string) (bool, error) {
 		cgs, err := e.generators()
-		return anyMatches(cgs, args), err
+		return err == nil && anyMatches(cgs, args), err
 	},
 	"cg_match_all": func(e *env, args []string) (bool, error) {
 		cgs, err := e.generators()
@@ -92,25 +101,18 @@ var factTests = map[string]func(*env, []string) (bool, error){
 		return len(cgs) > 0, err
 	},
 	"is_draft": func(e *env, _ []string) (bool, error) {
-		if v, there := e.data["draft"]; there {
-			return truthy(v), nil
+		if _, there := e.data["draft"]; there {
+			return e.truth("draft"), nil
 		}
-		if e.data["build"] == nil {
+		if _, there := e.data["build"]; !there {
 			return false, nil
 		}
 		b, err := e.build()
 		return err == nil && b.Draft, err
 	},
-	"source": func(e *env, args []string) (bool, error) {
-		if s, ok := e.data["source"].(string); ok {
-			return matchAny(s, args), nil
-		}
-		if e.data["build"] == nil {
-			return false, nil
-		}
-		b, err := e.build()
-		return err == nil && b.Source != "" && matchAny(b.Source, args), err
-	},
+	"source":           sourceTest,
+	"is_sidetag":       sideTagTest,
+	"is_sidetag_owner": sideTagOwnerTest,
 }
 
 func anyMatches(values, patterns []string) bool {
@@ -122,198 +124,231 @@ func anyMatches(values, patterns []string) bool {
 	return false
 }
 
-// user is who the rules are asked about.
-func (e *env) user() (int64, string, bool, error) {
-	ref, there := e.data["user_id"]
-	if !there || ref == nil {
-		return 0, "", false, nil
-	}
-	return e.facts.User(e.ctx, ref)
+// truth is Python's truth of a field.
+func (e *env) truth(field string) bool { return xmlrpc.Truthy(e.data[field]) }
+
+// match matches what a test found out, and leaves it in the data under Koji's name, where other tests may look at it.
+func (e *env) match(field string, value any, args []string) (bool, error) {
+	e.data[field] = value
+	return matchValue(value, args)
 }
 
-func (e *env) ofUser(args []string, list func(ctx context.Context, id int64) ([]string, error)) (bool, error) {
-	id, _, ok, err := e.user()
-	if err != nil || !ok {
+// user is who the rules are asked about: the data's, or who calls.
+func (e *env) user() (Answer, error) {
+	ref, there := e.data["user_id"]
+	if there && ref != nil {
+		return e.ask(User, ref)
+	}
+	if e.caller != 0 {
+		return e.ask(User, e.caller)
+	}
+	if there {
+		return Answer{}, fault.New(fault.Generic, "No user provided")
+	}
+	return Answer{}, nil
+}
+
+func (e *env) ofUser(args []string, kind Kind) (bool, error) {
+	u, err := e.user()
+	if err != nil || !u.Found {
 		return false, err
 	}
-	values, err := list(e.ctx, id)
-	return anyMatches(values, args), err
+	a, err := e.ask(kind, u.ID)
+	return err == nil && anyMatches(a.Names, args), err
 }
 
 func (e *env) build() (*Build, error) {
-	if e.data["build"] == nil {
+	ref := e.data["build"]
+	if ref == nil {
 		return nil, fault.New(fault.Generic, "policy data must contain a build")
 	}
-	return e.facts.Build(e.ctx, e.data["build"])
+	a, err := e.ask(BuildOf, ref)
+	if err == nil && a.Build == nil {
+		err = fault.New(fault.Generic, "No such build")
+	}
+	return a.Build, err
 }
 
-func (e *env) ofBuild(args []string, list func(ctx context.Context, id int64) ([]string, error)) (bool, error) {
-	if e.data["build"] == nil {
+func (e *env) ofBuild(args []string, kind Kind) (bool, error) {
+	if _, there := e.data["build"]; !there {
 		return false, nil
 	}
 	b, err := e.build()
 	if err != nil {
 		return false, err
 	}
-	values, err := list(e.ctx, b.ID)
-	return anyMatches(values, args), err
+	a, err := e.ask(kind, b.ID)
+	return err == nil && anyMatches(a.Names, args), err
 }
 
-func (e *env) pkg() (string, bool, error) {
+func (e *env) pkg() (Answer, error) {
 	if ref, there := e.data["package"]; there {
-		return e.facts.Package(e.ctx, ref)
+		return e.ask(Package, ref)
+	}
+	if _, there := e.data["build"]; !there {
+		return Answer{}, fault.New(fault.Generic, "policy requires package data")
 	}
 	b, err := e.build()
 	if err != nil {
-		return "", false, fault.New(fault.Generic, "policy data must contain package or build")
+		return Answer{}, err
 	}
-	return b.Name, true, nil
+	return Answer{Found: true, Name: b.Name}, nil
 }
 
-// part is the version or release of the data or of its build.
-func (e *env) part(field string, args []string) (bool, error) {
-	if v, ok := e.data[field].(string); ok {
-		return matchAny(v, args), nil
+// part is the version or release of the data, or of its build.
+func (e *env) part(field string, args []string, of func(*Build) string) (bool, error) {
+	if v, there := e.data[field]; there {
+		return e.match("_"+field, v, args)
+	}
+	if _, there := e.data["build"]; !there {
+		return false, fault.New(fault.Generic, "policy requires %s data", field)
 	}
 	b, err := e.build()
 	if err != nil {
 		return false, err
 	}
-	if field == "version" {
-		return matchAny(b.Version, args), nil
-	}
-	return matchAny(b.Release, args), nil
+	return e.match("_"+field, of(b), args)
 }
 
 func (e *env) tag(field string, args []string) (bool, error) {
 	if e.data[field] == nil {
 		return false, nil
 	}
-	name, err := e.facts.Tag(e.ctx, e.data[field])
-	return name != "" && matchAny(name, args), err
-}
-
-// sideTagRef is the tag that the data is about: the one tagged into or, without it, the one untagged from.
-func (e *env) sideTagRef() any {
-	if ref := e.data["tag"]; ref != nil {
-		return ref
-	}
-	return e.data["fromtag"]
-}
-
-// sideTagOwnerTest tells whether the tags that its word names (tag, fromtag, both) are side tags of the user's. Administrators own them all.
-func sideTagOwnerTest(e *env, args []string) (bool, error) {
-	var refs []any
-	switch {
-	case len(args) > 1:
-		return false, fault.New(fault.Generic, "Just one argument is allowed for this test.")
-	case len(args) == 0:
-		refs = []any{e.sideTagRef()}
-	case args[0] == "both":
-		refs = []any{e.data["tag"], e.data["fromtag"]}
-	case args[0] == "tag" || args[0] == "fromtag":
-		refs = []any{e.data[args[0]]}
-	default:
-		return false, fault.New(fault.Generic, "Policy test is_sidetag_owner has only tag/fromtag/both options (got %s)", args[0])
-	}
-	id, _, known, err := e.user()
-	if err != nil || !known {
+	t, err := e.ask(Tag, e.data[field])
+	if err != nil || !t.Found {
 		return false, err
 	}
-	for _, ref := range refs {
-		if ref == nil {
-			return false, nil
-		}
-		owner, ok, err := e.facts.SideTag(e.ctx, ref)
-		if err != nil || !ok {
-			return false, err
-		}
-		if owner == id {
-			continue
-		}
-		perms, err := e.facts.Permissions(e.ctx, id)
-		if err != nil || !slices.Contains(perms, "admin") {
-			return false, err
-		}
+	return e.match("_tagname", t.Name, args)
+}
+
+// roots are the buildroots of the data, or of its build.
+func (e *env) roots() ([]Root, error) {
+	if list, there := e.data["buildroots"]; there {
+		a, err := e.ask(Roots, list)
+		return a.Roots, err
 	}
-	return true, nil
+	if _, there := e.data["build"]; !there {
+		return nil, nil
+	}
+	b, err := e.build()
+	if err != nil {
+		return nil, err
+	}
+	a, err := e.ask(RootsOf, b.ID)
+	return a.Roots, err
 }
 
 // buildTags are the tags that the build was, or is to be, built in.
-func (e *env) buildTags() ([]string, error) {
-	if list, ok := e.data["build_tags"].([]any); ok {
-		var out []string
-		for _, ref := range list {
-			name, err := e.facts.Tag(e.ctx, ref)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, name)
+func (e *env) buildTags() ([]Answer, error) {
+	var refs []any
+	if ref, there := e.data["build_tag"]; there {
+		refs = []any{ref}
+	} else if list, there := e.data["build_tags"]; there {
+		refs, _ = list.([]any)
+	}
+	var tags []Answer
+	for _, ref := range refs {
+		t, err := e.ask(LastTag, ref)
+		if err != nil {
+			return nil, err
 		}
-		return out, nil
+		tags = append(tags, t)
 	}
-	if ref := e.data["build_tag"]; ref != nil {
-		name, err := e.facts.Tag(e.ctx, ref)
-		return []string{name}, err
+	if len(tags) > 0 {
+		return tags, nil
 	}
-	if target, ok := e.data["target"].(string); ok {
-		name, err := e.facts.TargetBuildTag(e.ctx, target)
-		return []string{name}, err
+	if e.truth("target") {
+		t, err := e.ask(Target, e.data["target"])
+		if err != nil || t.Found {
+			return []Answer{t}, err
+		}
 	}
-	if e.data["build"] == nil {
-		return nil, nil
+	roots, err := e.roots()
+	for _, r := range roots {
+		if r.Tag != "" {
+			tags = append(tags, Answer{ID: r.TagID, Name: r.Tag, Event: r.Event})
+		}
 	}
-	b, err := e.build()
-	if err != nil {
-		return nil, err
-	}
-	return e.facts.BuildTags(e.ctx, b.ID)
+	return tags, err
 }
 
 func volumeTest(e *env, args []string) (bool, error) {
-	if ref := e.data["volume"]; ref != nil {
-		name, err := e.facts.Volume(e.ctx, ref)
-		return name != "" && matchAny(name, args), err
+	if ref, there := e.data["volume"]; there {
+		v, err := e.ask(Volume, ref)
+		if err != nil || !v.Found {
+			return false, err
+		}
+		return e.match("_volume", v.Name, args)
 	}
-	if e.data["build"] == nil {
+	if _, there := e.data["build"]; !there {
 		return false, nil
 	}
 	b, err := e.build()
-	return err == nil && matchAny(b.Volume, args), err
+	if err != nil {
+		return false, err
+	}
+	return e.match("_volume", b.Volume, args)
 }
 
 func buildTypeTest(e *env, args []string) (bool, error) {
-	for _, key := range []string{"btypes", "btype"} {
-		switch v := e.data[key].(type) {
-		case string:
-			return matchAny(v, args), nil
-		case []any:
-			for _, x := range v {
-				if s, ok := x.(string); ok && matchAny(s, args) {
-					return true, nil
-				}
-			}
-			return false, nil
+	v, there := e.data["btypes"]
+	if !there {
+		return e.ofBuild(args, BuildTypes)
+	}
+	list, ok := v.([]any)
+	if !ok && v != nil {
+		return false, fault.New(fault.Internal, "btypes is no list")
+	}
+	for _, x := range list {
+		if ok, err := matchValue(x, args); ok || err != nil {
+			return ok, err
 		}
 	}
-	return e.ofBuild(args, e.facts.BuildTypes)
+	return false, nil
 }
 
+// generators are the content generators of the data, or of the buildroots; "" stands for a part without.
 func (e *env) generators() ([]string, error) {
-	if list, ok := e.data["cg_list"].([]any); ok {
-		var out []string
-		for _, x := range list {
-			s, _ := x.(string)
-			out = append(out, s)
+	var out []string
+	if v, there := e.data["cg_list"]; there {
+		list, _ := v.([]any)
+		for _, ref := range list {
+			g, err := e.ask(Generator, ref)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, g.Name)
 		}
 		return out, nil
 	}
-	if e.data["build"] == nil {
-		return nil, nil
+	roots, err := e.roots()
+	for _, r := range roots {
+		out = append(out, r.Generator)
+	}
+	return out, err
+}
+
+// sourceTest matches where a build came from: what it says itself, or what its task was given.
+func sourceTest(e *env, args []string) (bool, error) {
+	if v, there := e.data["source"]; there {
+		return e.match("_source", v, args)
+	}
+	if _, there := e.data["build"]; !there {
+		return false, nil
 	}
 	b, err := e.build()
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	return e.facts.ContentGenerators(e.ctx, b.ID)
+	if b.Source != nil {
+		return e.match("_source", *b.Source, args)
+	}
+	if b.Task == 0 {
+		return false, nil
+	}
+	s, err := e.ask(SourceOf, b.Task)
+	if err != nil || !s.Found {
+		return false, err
+	}
+	return e.match("_source", s.Name, args)
 }

@@ -10,6 +10,7 @@ import (
 	"moromi/projections/host"
 	"moromi/projections/name"
 	"moromi/projections/notification"
+	"moromi/projections/policy"
 	"moromi/projections/repo"
 	"moromi/projections/rpm"
 	"moromi/projections/tag"
@@ -19,5 +20,5 @@ import (
 
 // All are the projections of a hub, in no order: none reads another's tables.
 func All() []projections.Projection {
-	return []projections.Projection{archive.New(), build.New(), buildroot.New(), catalog.New(), host.New(), name.New(), notification.New(), repo.New(), rpm.New(), tag.New(), task.New(), user.New()}
+	return []projections.Projection{archive.New(), build.New(), buildroot.New(), catalog.New(), host.New(), name.New(), notification.New(), policy.New(), repo.New(), rpm.New(), tag.New(), task.New(), user.New()}
 }

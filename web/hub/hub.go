@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"regexp"
@@ -189,11 +190,16 @@ func (h *Hub) add(m Method) error {
 	return nil
 }
 
-// Methods are the methods in Koji's order, for documentation and tests of the authorisation matrix.
+// Methods are the methods in Koji's order and then this hub's own, for documentation and tests of the authorisation matrix.
 func (h *Hub) Methods() []Method {
 	out := make([]Method, len(h.order))
 	for i, m := range h.order {
 		out[i] = *m
+	}
+	for _, name := range slices.Sorted(maps.Keys(h.methods)) {
+		if strings.HasPrefix(name, "moromi.") {
+			out = append(out, *h.methods[name])
+		}
 	}
 	return out
 }

@@ -56,8 +56,10 @@ func debugMethods() []Method {
 	}
 }
 
-// hidden tells the methods that Koji does not list.
-func hidden(name string) bool { return name == "multiCall" || name == "system.multicall" }
+// hidden tells the methods that are in no list: the two that Koji does not list, and this hub's own module, which Koji does not have.
+func hidden(name string) bool {
+	return name == "multiCall" || name == "system.multicall" || strings.HasPrefix(name, "moromi.")
+}
 
 // listAPI is _listapi's answer; argspec is what Python's inspect.getfullargspec gives.
 func (h *Hub) listAPI() []any {

@@ -1,93 +1,71 @@
 package hub
 
 import (
+	"maps"
+
+	"moromi/commands"
+	"moromi/commands/policy"
 	"moromi/internal/fault"
 )
 
 // policyMethods ask the site's policies.
 func policyMethods(d Deps) []Method {
-	return []Method{
+	return append([]Method{
 		{Name: "evalPolicy", Params: "name, data", Auth: Anonymous, Help: "The action of the first rule of a policy that holds for the data; nil if none does.", Func: d.evalPolicy},
 		{Name: "host.evalPolicy", Params: "name, data", Auth: Host, Help: "evalPolicy, for builders.", Func: d.evalPolicy},
 		{Name: "host.checkPolicy", Params: "name, data, default='deny', strict=False", Auth: Host, Help: "Whether a policy allows, and the reason; strict refuses by a fault.", Func: d.hostCheckPolicy},
 		{Name: "host.assertPolicy", Params: "name, data, default='deny'", Auth: Host, Help: "Refuse by a fault what a policy does not allow.", Func: d.hostAssertPolicy},
-	}
+	}, ownPolicyMethods(d)...)
 }
 
-// policyData is the data of a policy call; the user asked about is the caller unless it names another.
-func policyData(c *Call, a Args) (map[string]any, error) {
-	data, err := a.Reject(fault.Generic).Map("data")
+// policyRequest is the question of a call: about the caller, unless the data names another user.
+func policyRequest(c *Call, a Args) (policy.Request, error) {
+	a = a.Reject(fault.Generic)
+	name, err := a.String("name")
 	if err != nil {
-		return nil, err
+		return policy.Request{}, err
 	}
-	out := map[string]any{}
-	for k, v := range data {
-		out[k] = v
-	}
-	if out["user_id"] == nil && c.LoggedIn() {
-		out["user_id"] = c.UserID()
-	}
-	return out, nil
+	data, err := a.Map("data")
+	return policy.Request{Policy: name, Data: maps.Clone(data), Caller: c.UserID()}, err
 }
 
 func (d Deps) evalPolicy(c *Call, a Args) (any, error) {
-	name, err := a.Reject(fault.Generic).String("name")
+	r, err := policyRequest(c, a)
 	if err != nil {
 		return nil, err
 	}
-	if !d.Service.Policies.Has(name) {
-		return nil, fault.New(fault.Generic, "no such policy: %s", clip(name))
-	}
-	data, err := policyData(c, a)
-	if err != nil {
+	v, err := d.Service.EvalPolicy(c.Context(), r)
+	if err != nil || !v.Matched {
 		return nil, err
 	}
-	action, err := d.Service.Policies.Apply(c.Context(), name, data)
-	if err != nil || action == "" {
-		return nil, err
-	}
-	return action, nil
+	return v.Action, nil
 }
 
 func (d Deps) hostCheckPolicy(c *Call, a Args) (any, error) {
-	allowed, reason, err := d.checkPolicy(c, a)
+	r, err := d.checkPolicy(c, a)
 	if err != nil {
 		return nil, err
 	}
-	if !allowed && a.Bool("strict") {
-		return nil, refusal(a, reason)
+	if !r.Allowed && a.Bool("strict") {
+		return nil, r.Refusal()
 	}
-	return []any{allowed, reason}, nil
+	return []any{r.Allowed, r.Reason}, nil
 }
 
 func (d Deps) hostAssertPolicy(c *Call, a Args) (any, error) {
-	allowed, reason, err := d.checkPolicy(c, a)
-	if err == nil && !allowed {
-		err = refusal(a, reason)
+	r, err := d.checkPolicy(c, a)
+	if err == nil && !r.Allowed {
+		err = r.Refusal()
 	}
 	return nil, err
 }
 
-func refusal(a Args, reason string) error {
-	if reason != "" {
-		reason = ": " + reason
-	}
-	return fault.New(fault.ActionNotAllowed, "policy violation (%v)%s", a.Get("name"), reason)
-}
-
 // checkPolicy answers what a policy says; default stands in where no rule holds.
-func (d Deps) checkPolicy(c *Call, a Args) (bool, string, error) {
-	name, err := a.String("name")
+func (d Deps) checkPolicy(c *Call, a Args) (commands.Ruling, error) {
+	r, err := policyRequest(c, a)
 	if err != nil {
-		return false, "", err
+		return commands.Ruling{}, err
 	}
-	data, err := policyData(c, a)
-	if err != nil {
-		return false, "", err
-	}
-	allowed, reason, err := d.Service.CheckPolicy(c.Context(), name, data)
-	if reason == "not covered by policy" && a.Get("default") == "allow" {
-		allowed = true
-	}
-	return allowed, reason, err
+	otherwise, _ := a.Get("default").(string)
+	return d.Service.CheckPolicy(c.Context(), commands.Actor{UserID: c.UserID()}, r.Policy, r.Data, otherwise)
 }

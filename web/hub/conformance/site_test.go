@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"moromi/commands"
+	"moromi/commands/policy"
 	"moromi/commands/commandtest"
 	"moromi/internal/koji"
 	"moromi/internal/storage"
@@ -115,8 +116,9 @@ func (s *site) usePolicies(file string) {
 	f, err := os.Open(file)
 	s.check(err)
 	defer f.Close() //nolint:errcheck // only read
-	s.service.Policies, err = commands.SitePolicies(s.service.DB, f)
+	sections, err := policy.ReadFile(f)
 	s.check(err)
+	s.check(s.service.LoadPolicies(s.t.Context(), sections))
 }
 
 // background runs a part of the hub until the test ends.
