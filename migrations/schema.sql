@@ -61,6 +61,22 @@ create table passwords (
 	PRIMARY KEY (user_id)
 );
 
+create table policy_decision (
+	id bigint not null generated as identity,
+	time timestamp with time zone not null,
+	event bigint not null,
+	user_id bigint,
+	policy text not null,
+	version bigint not null,
+	rule text not null,
+	because text not null,
+	action text,
+	allowed boolean,
+	data json,
+	facts json,
+	PRIMARY KEY (id)
+);
+
 create table scheduler_log (
 	id bigint not null default nextval('scheduler_log_id_seq'::regclass),
 	task_id bigint,
@@ -90,6 +106,10 @@ create table sessions (
 	FOREIGN KEY (master) REFERENCES sessions(id) ON DELETE CASCADE,
 	PRIMARY KEY (id)
 );
+
+CREATE INDEX policy_decision_by_policy ON policy_decision USING btree (policy, id);
+
+CREATE INDEX policy_decision_by_time ON policy_decision USING btree ("time");
 
 CREATE INDEX scheduler_log_by_task ON scheduler_log USING btree (task_id);
 
@@ -534,6 +554,19 @@ create table permissions (
 	name text not null,
 	description text,
 	PRIMARY KEY (id)
+);
+
+create table policy (
+	name text not null,
+	version bigint not null,
+	text text not null,
+	create_event bigint not null,
+	revoke_event bigint,
+	creator_id bigint,
+	revoker_id bigint,
+	active boolean,
+	CHECK (active),
+	PRIMARY KEY (name, create_event)
 );
 
 create table repo (
@@ -1025,6 +1058,12 @@ CREATE UNIQUE INDEX package_by_name ON package USING btree (name);
 CREATE INDEX package_by_name_pattern ON package USING btree (name text_pattern_ops);
 
 CREATE UNIQUE INDEX permissions_by_name ON permissions USING btree (name);
+
+CREATE UNIQUE INDEX policy_active ON policy USING btree (name) WHERE active;
+
+CREATE INDEX policy_by_end ON policy USING btree (revoke_event);
+
+CREATE INDEX policy_by_event ON policy USING btree (create_event);
 
 CREATE INDEX repo_by_state ON repo USING btree (state) WHERE (state = ANY (ARRAY[0, 1, 2, 4]));
 

@@ -190,16 +190,16 @@ func (h *Hub) add(m Method) error {
 	return nil
 }
 
-// Methods are the methods in Koji's order and then this hub's own, for documentation and tests of the authorisation matrix.
+// Methods are this hub's own methods and then those in Koji's order, for documentation and tests of the authorisation matrix.
 func (h *Hub) Methods() []Method {
-	out := make([]Method, len(h.order))
-	for i, m := range h.order {
-		out[i] = *m
-	}
+	var out []Method
 	for _, name := range slices.Sorted(maps.Keys(h.methods)) {
 		if strings.HasPrefix(name, "moromi.") {
 			out = append(out, *h.methods[name])
 		}
+	}
+	for _, m := range h.order {
+		out = append(out, *m)
 	}
 	return out
 }
