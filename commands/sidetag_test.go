@@ -9,6 +9,7 @@ import (
 
 	"moromi/commands"
 	"moromi/commands/commandtest"
+	"moromi/commands/policy"
 	"moromi/events"
 	"moromi/internal/fault"
 	"moromi/projections/query"
@@ -41,8 +42,11 @@ type sideTagSite struct {
 func newSideTagSite(t *testing.T) sideTagSite {
 	t.Helper()
 	s := sideTagSite{Service: commandtest.New(t), t: t}
-	var err error
-	if s.Policies, err = commands.SitePolicies(s.DB, strings.NewReader(sideTagRules)); err != nil {
+	file, err := policy.ReadFile(strings.NewReader(sideTagRules))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.LoadPolicies(t.Context(), file); err != nil {
 		t.Fatal(err)
 	}
 	newTag(t, s.Service, "other")
@@ -310,22 +314,25 @@ func TestSideTagOwnerRules(t *testing.T) {
 		{"untag", nil, mine.Name, s.alice.UserID, true}, {"untag", nil, mine.ID, s.bob.UserID, false},
 		{"move", mine.ID, also.ID, s.alice.UserID, true}, {"move", mine.ID, s.base, s.alice.UserID, false}, {"move", s.base, mine.ID, s.alice.UserID, false},
 	} {
-		ok, _, err := s.CheckPolicy(ctx, "tag", map[string]any{"operation": c.op, "tag": c.tag, "fromtag": c.fromtag, "user_id": c.user})
-		if err != nil || ok != c.expected {
-			t.Errorf("%+v: %v %v", c, ok, err)
+		r, err := s.CheckPolicy(ctx, commands.Actor{}, "tag", map[string]any{"operation": c.op, "tag": c.tag, "fromtag": c.fromtag, "user_id": c.user}, "deny")
+		if err != nil || r.Allowed != c.expected {
+			t.Errorf("%+v: %+v %v", c, r, err)
 		}
 	}
-	var err error
-	if s.Policies, err = commands.SitePolicies(s.DB, strings.NewReader("[policy]\ntag =\n is_sidetag_owner mine :: allow\nbuild_rpm =\n is_sidetag_owner tag fromtag :: allow\nvm =\n is_sidetag && match x y :: allow\n is_sidetag :: deny\n all :: allow\n")); err != nil {
+	file, err := policy.ReadFile(strings.NewReader("[policy]\ntag =\n is_sidetag_owner mine :: allow\nbuild_rpm =\n is_sidetag_owner tag fromtag :: allow\nvm =\n is_sidetag && match x y :: allow\n is_sidetag :: deny\n all :: allow\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.LoadPolicies(ctx, file); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"tag", "build_rpm"} {
-		_, _, err := s.CheckPolicy(ctx, name, map[string]any{"tag": mine.ID, "user_id": s.alice.UserID})
+		_, err := s.CheckPolicy(ctx, commands.Actor{}, name, map[string]any{"tag": mine.ID, "user_id": s.alice.UserID}, "deny")
 		wantFault(t, err, fault.Generic)
 	}
 	for id, want := range map[int64]bool{mine.ID: false, s.base: true} {
-		if ok, _, err := s.CheckPolicy(ctx, "vm", map[string]any{"tag": id}); ok != want || err != nil {
-			t.Errorf("is_sidetag of %d: %v %v", id, !ok, err)
+		if r, err := s.CheckPolicy(ctx, commands.Actor{}, "vm", map[string]any{"tag": id}, "deny"); r.Allowed != want || err != nil {
+			t.Errorf("is_sidetag of %d: %+v %v", id, r, err)
 		}
 	}
 }

@@ -105,8 +105,8 @@ type Config struct {
 	LockOut        bool
 	ServerOffline  bool
 	OfflineMessage string
-	// ListPlugins lets system.listMethods and _listapi name the methods that Koji has from plugins. They can be called whatever it says.
-	ListPlugins bool
+	// ListPlugins lets system.listMethods and _listapi name the methods that Koji has from plugins. They can be called whatever it says. Nil: never.
+	ListPlugins func() bool
 	// Options is what showOpts tells admins. It must hold no secret.
 	Options map[string]any
 	// Changes tells when answers that were given become stale; nil: none is kept to be given again.
@@ -123,7 +123,7 @@ type Hub struct {
 	cfg     Config
 	methods map[string]*Method
 	order   []*Method // in Koji's order
-	listed  []*Method // as system.listMethods gives them
+	plain   []*Method // those of them that are no plugin's
 	files   *files
 	answers *answerCache // nil: none are kept
 	streams atomic.Int64
@@ -150,7 +150,7 @@ func New(cfg Config) (*Hub, error) {
 		return nil, err
 	}
 	h.order = inKojiOrder(h.methods)
-	h.listed = slices.DeleteFunc(slices.Clone(h.order), func(m *Method) bool { return m.Plugin && !cfg.ListPlugins })
+	h.plain = slices.DeleteFunc(slices.Clone(h.order), func(m *Method) bool { return m.Plugin })
 	if cfg.AnswerDir != "" {
 		if err := os.MkdirAll(cfg.AnswerDir, 0o700); err != nil {
 			return nil, fmt.Errorf("make directory for answers: %w", err)
@@ -202,6 +202,14 @@ func (h *Hub) Methods() []Method {
 		out = append(out, *m)
 	}
 	return out
+}
+
+// listed are the methods as system.listMethods gives them.
+func (h *Hub) listed() []*Method {
+	if h.cfg.ListPlugins != nil && h.cfg.ListPlugins() {
+		return h.order
+	}
+	return h.plain
 }
 
 // ownMethods are the methods that need no domain.

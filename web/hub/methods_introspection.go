@@ -18,8 +18,9 @@ func (h *Hub) introspectionMethods() []Method {
 			Func: func(c *Call, _ Args) (any, error) { return c.hub.listAPI(), nil }},
 		{Name: "system.listMethods", Auth: Anonymous, Help: "The names of all methods.",
 			Func: func(c *Call, _ Args) (any, error) {
-				names := make([]string, len(c.hub.listed))
-				for i, m := range c.hub.listed {
+				listed := c.hub.listed()
+				names := make([]string, len(listed))
+				for i, m := range listed {
 					names[i] = m.Name
 				}
 				return names, nil
@@ -63,8 +64,9 @@ func hidden(name string) bool {
 
 // listAPI is _listapi's answer; argspec is what Python's inspect.getfullargspec gives.
 func (h *Hub) listAPI() []any {
-	list := make([]any, len(h.listed))
-	for i, m := range h.listed {
+	listed := h.listed()
+	list := make([]any, len(listed))
+	for i, m := range listed {
 		var names, defaults, args []any
 		for _, p := range m.sig.params {
 			names = append(names, p.name)

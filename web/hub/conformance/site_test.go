@@ -15,8 +15,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"moromi/commands"
-	"moromi/commands/policy"
 	"moromi/commands/commandtest"
+	"moromi/commands/policy"
 	"moromi/internal/koji"
 	"moromi/internal/storage"
 	"moromi/projections/catalog"
@@ -80,7 +80,7 @@ func newSite(t testing.TB, policy string) *site {
 	notices := hub.NewNotices()
 	engine.OnCommit(notices.Watch)
 	config := hub.Config{Methods: hub.DomainMethods(hub.Deps{Service: s.service, DB: db, Storage: top}), Users: backend, Sessions: s.sessions,
-		Storage: top, Tasks: backend, Volumes: backend, Notifier: notices, Log: log, ListPlugins: s.service.UsesPlugins()}
+		Storage: top, Tasks: backend, Volumes: backend, Notifier: notices, Log: log, ListPlugins: s.service.UsesPlugins}
 	s.forgetful, err = hub.New(config)
 	s.check(err)
 	config.Changes, config.AnswerDir = engine, t.TempDir()
