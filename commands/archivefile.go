@@ -13,6 +13,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"strings"
 
 	"moromi/aggregates/build"
 	"moromi/events"
@@ -263,4 +264,68 @@ func (in NewArchive) checkType() error {
 // mavenLabel is how messages name an artifact.
 func mavenLabel(m events.MavenInfo) string {
 	return koji.NVR{Name: m.GroupID, Version: m.ArtifactID, Release: m.Version}.String()
+}
+
+// ReadMavenInfo reads what Maven needs of a build or a file from {group_id, artifact_id, version}.
+func ReadMavenInfo(v any) (*events.MavenInfo, error) {
+	info, ok := v.(map[string]any)
+	if !ok {
+		return nil, fault.New(fault.Generic, "Invalid type for maven_info: it must be a struct")
+	}
+	m := &events.MavenInfo{}
+	for _, f := range []struct {
+		key string
+		to  *string
+	}{{"group_id", &m.GroupID}, {"artifact_id", &m.ArtifactID}, {"version", &m.Version}} {
+		s, ok := info[f.key].(string)
+		if !ok {
+			return nil, fault.New(fault.Generic, "Maven info doesn't have mandatory %s key, or it is no text", f.key)
+		}
+		*f.to = s
+	}
+	return m, nil
+}
+
+// ReadWinInfo reads what is kept of a file of a Windows build from {relpath, platforms, flags}; the last two are a text or a list of texts.
+func ReadWinInfo(v any) (*events.WinInfo, error) {
+	info, _ := v.(map[string]any)
+	rel, ok := info["relpath"].(string)
+	if !ok {
+		return nil, fault.New(fault.Parameter, "an archive of a Windows build needs relpath, platforms and flags")
+	}
+	platforms, err := words(info["platforms"])
+	if err != nil {
+		return nil, err
+	}
+	if len(platforms) == 0 {
+		return nil, fault.New(fault.Build, "no value for platforms")
+	}
+	w := &events.WinInfo{RelPath: strings.Trim(rel, "/"), Platforms: strings.Join(platforms, " ")}
+	flags, err := words(info["flags"])
+	if len(flags) > 0 {
+		all := strings.Join(flags, " ")
+		w.Flags = &all
+	}
+	return w, err
+}
+
+// words are a list of texts, or one.
+func words(v any) ([]string, error) {
+	switch v := v.(type) {
+	case nil:
+		return nil, nil
+	case string:
+		return strings.Fields(v), nil
+	case []any:
+		out := make([]string, len(v))
+		for i, e := range v {
+			s, ok := e.(string)
+			if !ok {
+				return nil, fault.New(fault.Parameter, "platforms and flags are texts, not %T", e)
+			}
+			out[i] = s
+		}
+		return out, nil
+	}
+	return nil, fault.New(fault.Parameter, "platforms and flags are lists of texts, not %T", v)
 }

@@ -42,24 +42,30 @@ const claimAttempts = 5
 // CreateBuild makes a build and answers its id. A failed or canceled build of that name, of which nothing came, is started again under its id;
 // a task that was restarted gets the build it is at.
 func (s *Service) CreateBuild(ctx context.Context, a Actor, in NewBuild) (int64, error) {
+	id, _, err := s.createBuild(ctx, a, in)
+	return id, err
+}
+
+// createBuild is CreateBuild that tells whether the build was begun by it, rather than under way already for the same task.
+func (s *Service) createBuild(ctx context.Context, a Actor, in NewBuild) (id int64, begun bool, err error) {
 	if in.Owner == 0 {
 		in.Owner = a.UserID
 	}
 	pkg, err := s.ensurePackage(ctx, a, in.Name)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	for range claimAttempts {
 		id, release, err := s.claimNVR(ctx, a, pkg, in)
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
-		err = s.startBuild(ctx, a, id, pkg, release, in)
+		begun, err := s.startBuild(ctx, a, id, pkg, release, in)
 		if !errors.Is(err, build.ErrVoided) {
-			return id, err
+			return id, begun, err
 		}
 	}
-	return 0, fault.New(fault.Lock, "the name %s-%s-%s is being claimed by too many at once; try again", in.Name, in.Version, in.Release)
+	return 0, false, fault.New(fault.Lock, "the name %s-%s-%s is being claimed by too many at once; try again", in.Name, in.Version, in.Release)
 }
 
 // claimNVR gives the build's name to an id: the one that has it, or a new one. A draft's name has its id in it and is always new.
@@ -118,25 +124,23 @@ func (s *Service) buildExists(ctx context.Context, id int64) (exists bool, err e
 	return exists, err
 }
 
-func (s *Service) startBuild(ctx context.Context, a Actor, id, pkg int64, release string, in NewBuild) error {
+func (s *Service) startBuild(ctx context.Context, a Actor, id, pkg int64, release string, in NewBuild) (begun bool, err error) {
 	tagged, err := buildmodel.HasBeenTagged(ctx, s.DB, id)
 	if err != nil {
-		return err
+		return false, err
 	}
-	start := events.BuildStart{ID: id, PackageID: pkg, Version: in.Version, Release: release, Epoch: in.Epoch, Draft: in.Draft, Source: in.Source,
-		Extra: in.Extra, State: int(in.State), TaskID: in.TaskID, Owner: in.Owner, VolumeID: in.VolumeID, ContentGeneratorID: in.ContentGeneratorID,
-		StartTime: in.StartTime, CompletionTime: in.CompletionTime, Types: in.Types}
+	start := in.start(id, pkg, release)
 	name := koji.NVR{Name: in.Name, Version: in.Version, Release: release}.String()
 	recycled := false
-	_, err = Decide(ctx, s, a, "create build", build.Stream(id), func(b *build.Build) ([]events.Event, error) {
+	pos, err := Decide(ctx, s, a, "create build", build.Stream(id), func(b *build.Build) ([]events.Event, error) {
 		evs, err := b.Start(start, name, build.History{Tagged: tagged})
 		recycled = slices.ContainsFunc(evs, func(e events.Event) bool { _, ok := e.(events.BuildRecycled); return ok })
 		return evs, err
 	})
 	if err != nil || !recycled {
-		return err
+		return pos != 0, err
 	}
-	return s.withBuildFiles(ctx, id, func() error {
+	return true, s.withBuildFiles(ctx, id, func() error {
 		empty := false
 		_, err := DecideOnly(ctx, s, a, "look up build", build.Stream(id), func(b *build.Build) ([]events.Event, error) {
 			empty = b.Empty()
@@ -147,6 +151,13 @@ func (s *Service) startBuild(ctx context.Context, a Actor, id, pkg int64, releas
 		}
 		return s.removeBuildDirs(ctx, in.Name, in.Version, release)
 	})
+}
+
+// start is the event's part of a new build.
+func (in NewBuild) start(id, pkg int64, release string) events.BuildStart {
+	return events.BuildStart{ID: id, PackageID: pkg, Version: in.Version, Release: release, Epoch: in.Epoch, Draft: in.Draft, Source: in.Source,
+		Extra: in.Extra, State: int(in.State), TaskID: in.TaskID, Owner: in.Owner, VolumeID: in.VolumeID, ContentGeneratorID: in.ContentGeneratorID,
+		StartTime: in.StartTime, CompletionTime: in.CompletionTime, Types: in.Types}
 }
 
 // removeBuildDirs removes what lies in a build's place on any volume: leftovers of an attempt that did not come to its end.

@@ -205,3 +205,14 @@ func TypeByFilename(ctx context.Context, db query.DB, filename string) (query.Ro
 	delete(rows[0], "matched")
 	return rows[0], nil
 }
+
+// Match finds the oldest archive of a name and size that has this checksum; 0 if none has. others counts those whose checksum is of another type.
+func Match(ctx context.Context, db query.DB, filename string, size int64, checksumType int, checksum string) (id, others int64, err error) {
+	rows, err := db.Query(ctx, `select coalesce(min(id) filter (where checksum_type = $3 and checksum = $4), 0), count(*) filter (where checksum_type <> $3)
+		from archiveinfo where filename = $1 and size = $2`, filename, size, checksumType, checksum)
+	if err != nil {
+		return 0, 0, fmt.Errorf("match archive: %w", err)
+	}
+	_, err = pgx.ForEachRow(rows, []any{&id, &others}, func() error { return nil })
+	return id, others, err
+}

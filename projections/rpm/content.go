@@ -39,3 +39,22 @@ func EachOf(ctx context.Context, db query.DB, builds []int64, f func(OfBuild) er
 	}
 	return nil
 }
+
+// Brief is what tells rpms of one name apart.
+type Brief struct {
+	Draft       bool
+	PayloadHash string
+}
+
+// Briefs gives that of those of the ids that are rpms.
+func Briefs(ctx context.Context, db query.DB, ids []int64) (map[int64]Brief, error) {
+	rows, err := db.Query(ctx, `select id, coalesce(draft, false), payloadhash from rpminfo where id = any($1)`, ids)
+	if err != nil {
+		return nil, fmt.Errorf("look up rpms: %w", err)
+	}
+	out := make(map[int64]Brief, len(ids))
+	var id int64
+	var b Brief
+	_, err = pgx.ForEachRow(rows, []any{&id, &b.Draft, &b.PayloadHash}, func() error { out[id] = b; return nil })
+	return out, err
+}

@@ -1,10 +1,7 @@
 package hub
 
 import (
-	"strings"
-
 	"moromi/commands"
-	"moromi/events"
 	"moromi/internal/fault"
 	"moromi/projections/archive"
 	"moromi/projections/query"
@@ -320,9 +317,9 @@ func newArchive(path, kind string, info map[string]any) (commands.NewArchive, er
 	var err error
 	switch kind {
 	case "maven":
-		in.Maven, err = mavenInfo(info)
+		in.Maven, err = commands.ReadMavenInfo(info)
 	case "win":
-		in.Win, err = winInfo(info)
+		in.Win, err = commands.ReadWinInfo(info)
 	case "image":
 		arch, ok := info["arch"].(string)
 		if !ok {
@@ -331,45 +328,4 @@ func newArchive(path, kind string, info map[string]any) (commands.NewArchive, er
 		in.ImageArch = &arch
 	}
 	return in, err
-}
-
-// mavenInfo reads group_id, artifact_id and version.
-func mavenInfo(info map[string]any) (*events.MavenInfo, error) {
-	m := &events.MavenInfo{}
-	for _, f := range []struct {
-		key string
-		to  *string
-	}{{"group_id", &m.GroupID}, {"artifact_id", &m.ArtifactID}, {"version", &m.Version}} {
-		s, ok := info[f.key].(string)
-		if !ok {
-			return nil, fault.New(fault.Generic, "Maven info doesn't have mandatory %s key, or it is no text", f.key)
-		}
-		*f.to = s
-	}
-	return m, nil
-}
-
-// winInfo reads relpath, platforms and flags.
-func winInfo(info map[string]any) (*events.WinInfo, error) {
-	rel, ok := info["relpath"].(string)
-	if !ok {
-		return nil, fault.New(fault.Parameter, "typeInfo of a Windows archive must have relpath")
-	}
-	platforms, err := words(info, "platforms")
-	if err != nil {
-		return nil, err
-	}
-	if len(platforms) == 0 {
-		return nil, fault.New(fault.Build, "no value for platforms")
-	}
-	w := &events.WinInfo{RelPath: strings.Trim(rel, "/"), Platforms: strings.Join(platforms, " ")}
-	if info["flags"] == nil {
-		return w, nil
-	}
-	flags, err := words(info, "flags")
-	if len(flags) > 0 {
-		all := strings.Join(flags, " ")
-		w.Flags = &all
-	}
-	return w, err
 }

@@ -90,7 +90,7 @@ func (d Deps) createMavenBuild(c *Call, a Args) (any, error) {
 	case len(info) == 0:
 		return nil, fault.New(fault.Generic, "Maven info is empty")
 	}
-	m, err := mavenInfo(info)
+	m, err := commands.ReadMavenInfo(info)
 	if err != nil {
 		return nil, err
 	}

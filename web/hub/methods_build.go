@@ -226,7 +226,7 @@ func (d Deps) getBuildLogs(c *Call, a Args) (any, error) {
 	logs := []query.Row{}
 	err = d.Storage.Walk(dir, func(rel string, e fs.DirEntry) error {
 		if e.Type().IsRegular() {
-			logs = append(logs, query.Row{"name": e.Name(), "dir": path.Dir(rel), "path": dir.String() + "/" + rel})
+			logs = append(logs, query.Row{"name": e.Name(), "dir": path.Dir(rel), "path": dir.String() + "/" + path.Dir(rel) + "/" + e.Name()})
 		}
 		return nil
 	})

@@ -79,7 +79,7 @@ func newVocabulary() *vocabulary {
 	}
 	return &vocabulary{
 		eventKeys: set("create_event", "revoke_event", "creation_event_id", "creation_event", "begin_event", "end_event", "event_id", "event", "min_event",
-			"at_event", "retire_event", "create_event_id", "revoke_event_id", "promotion_event", "retire_event_id", "repo_create_event_id"),
+			"at_event", "retire_event", "create_event_id", "revoke_event_id", "promotion_event", "retire_event_id", "repo_create_event_id", "tag_event"),
 		eventParams: set("event", "eventID", "event_id", "afterEvent", "beforeEvent", "after", "before", "min_event", "at_event", "create_event",
 			"newer_than_event"),
 		eventResults: set("getLastEvent", "getEvent"), // whose "id" is an event
