@@ -135,12 +135,12 @@ func (d Deps) listArchives(c *Call, a Args) (any, error) {
 func (d Deps) archiveFilter(c *Call, a Args) (f archive.Filter, err error) {
 	for name, to := range map[string]**int64{"buildID": &f.Build, "buildrootID": &f.Buildroot, "componentBuildrootID": &f.Component, "hostID": &f.Host, "size": &f.Size,
 		"checksum_type": &f.ChecksumType, "imageID": &f.Image, "archiveID": &f.ID} {
-		if *to, err = a.Reject(fault.Internal).IntOrNil(name); err != nil {
+		if *to, err = a.IntOrNil(name); err != nil {
 			return f, err
 		}
 	}
 	for name, to := range map[string]**string{"filename": &f.Filename, "checksum": &f.Checksum} {
-		if *to, err = a.Reject(fault.Internal).StringOrNil(name); err != nil {
+		if *to, err = a.StringOrNil(name); err != nil {
 			return f, err
 		}
 	}
@@ -166,7 +166,7 @@ func (d Deps) archiveFilter(c *Call, a Args) (f archive.Filter, err error) {
 	case "image":
 		f.Images = true
 		if a.Bool("typeInfo") && !given {
-			return f, fault.New(fault.Internal, "typeInfo must be a struct")
+			return f, fault.New(fault.Parameter, "typeInfo must be a struct")
 		}
 		if info["arch"] == "" {
 			return f, nil
@@ -226,7 +226,7 @@ func words(info map[string]any, key string) ([]string, error) {
 }
 
 // archiveID is the id in a call about one archive. Koji's database takes it as text, too.
-func archiveID(a Args) (int64, error) { return a.Reject(fault.Internal).Int("archive_id") }
+func archiveID(a Args) (int64, error) { return a.Int("archive_id") }
 
 func (d Deps) getArchive(c *Call, a Args) (any, error) {
 	id, err := archiveID(a)

@@ -118,7 +118,7 @@ func wantCustom() map[string]func(principal) *refusal {
 		"countAndFilterResults": anyone, "createNotification": anyone, "createNotificationBlock": anyone, "updateNotification": anyone,
 		"deleteNotification": anyone, "deleteNotificationBlock": anyone, "packageListAdd": anyone, "packageListBlock": anyone,
 		"packageListRemove": anyone, "packageListSetArches": anyone, "packageListSetOwner": anyone, "packageListUnblock": anyone,
-		"buildImage": anyone, "importArchive": anyone,
+		"buildImage": anyone, "importArchive": anyone, "CGInitBuild": anyone, "CGImport": anyone, "CGRefundBuild": anyone,
 	}
 }
 
