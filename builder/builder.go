@@ -177,6 +177,22 @@ func cleanWorkDir(ctx context.Context, cfg *Config, b buildroot.Backend) error {
 	return nil
 }
 
+// readRunRoot reads what runroot tasks may have.
+func readRunRoot(cfg *Config) (task.RunRootConfig, error) {
+	var c task.RunRootConfig
+	if cfg.RunRootConfig != "" {
+		data, err := os.ReadFile(cfg.RunRootConfig)
+		if err == nil {
+			c, err = task.ParseRunRoot(data)
+		}
+		if err != nil {
+			return c, fmt.Errorf("the builder's configuration: runroot_config: %w", err)
+		}
+	}
+	c.Network = cfg.RunRootNetwork
+	return c, nil
+}
+
 // newSettings is the part of the configuration that tasks see.
 func newSettings(cfg *Config, b buildroot.Backend) (*task.Settings, error) {
 	rules, bad := scm.ParseRules(cfg.AllowedSCMs)
@@ -195,7 +211,14 @@ func newSettings(cfg *Config, b buildroot.Backend) (*task.Settings, error) {
 	if len(tops) == 0 {
 		return nil, errors.New("the builder's configuration: the setting topurl is required")
 	}
+	runRoot, err := readRunRoot(cfg)
+	if err != nil {
+		return nil, err
+	}
+	const mib = 1 << 20
 	return &task.Settings{
+		Shelf: task.NewShelf(cfg.FailedRootLife, cfg.FailedRoots, time.Now, cfg.Log), FailedTrees: cfg.FailedRoots, FailedTreeLife: cfg.FailedRootLife,
+		FailedTreeSize: cfg.FailedTreeSize * mib, FailedTreeOmit: strings.Fields(cfg.FailedTreeOmit), RunRoot: runRoot,
 		TopURL: tops[0], TopURLs: tops, TopDir: cfg.TopDir,
 		Packager: cfg.Packager, Vendor: cfg.Vendor, Distribution: cfg.Distribution, HostVendor: cfg.MockHost, BuildTimeout: cfg.BuildTimeout,
 		Backend: b, SCMRules: rules, SCMByRules: cfg.AllowedSCMsUseConfig, SCMByPolicy: cfg.AllowedSCMsUsePolicy, SCMPasswords: cfg.AllowSCMPassword,

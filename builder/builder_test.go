@@ -266,7 +266,7 @@ func TestStartFreesStaleTasksAndRefusesUnknownOnes(t *testing.T) {
 	h.until(ctx, "refusal", func() bool { return h.refused[unknown] == "no handler for method" && slices.Contains(h.freed, stale) })
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if methods := fmt.Sprint(h.host.data["methods"]); methods != "[build buildArch buildNotification buildSRPMFromSCM chainbuild createrepo newRepo rebuildSRPM tagBuild tagNotification waitrepo]" {
+	if methods := fmt.Sprint(h.host.data["methods"]); methods != "[build buildArch buildNotification buildSRPMFromSCM chainbuild createrepo newRepo rebuildSRPM runroot saveFailedTree tagBuild tagNotification waitrepo]" {
 		t.Errorf("methods: %s", methods)
 	}
 }

@@ -85,6 +85,16 @@ type Config struct {
 	MemoryLimit int64  `ini:"native_memory_limit"`
 	PIDLimit    int64  `ini:"native_pid_limit"`
 
+	// FailedRootLife is how long the roots of failed tasks are kept for saveFailedTree, FailedRoots how many at most, and FailedTreeSize in MiB what
+	// such a task uploads at most; FailedTreeOmit are shell patterns, separated by space, of what it leaves out.
+	FailedRootLife time.Duration `ini:"failed_buildroot_lifetime"`
+	FailedRoots    int           `ini:"failed_buildroots"`
+	FailedTreeSize int64         `ini:"failed_tree_size"`
+	FailedTreeOmit string        `ini:"failed_tree_filters"`
+	// RunRootConfig is a file in the form of Koji's runroot.conf: what runroot tasks may mount. RunRootNetwork lets them use the network.
+	RunRootConfig  string `ini:"runroot_config"`
+	RunRootNetwork bool   `ini:"runroot_network"`
+
 	// SMTPHost is the mail server (HOST or HOST:PORT) for notifications; empty sends none. From is their sender.
 	SMTPHost     string `ini:"smtphost"`
 	SMTPUser     string `ini:"smtp_user"`
@@ -108,7 +118,8 @@ func DefaultConfig() Config {
 		Packager: "Moromi", Vendor: "Moromi", Distribution: "Moromi", MockHost: "koji-linux-gnu",
 		From:                 "Build System <buildsys@example.com>",
 		AllowedSCMsUseConfig: true, SourceLayout: true, BuildTimeout: 24 * time.Hour, Buildroot: "auto",
-		MaxRetries: 120, RetryInterval: time.Minute,
+		FailedRootLife: 4 * time.Hour /* as kojid */, FailedRoots: 5, FailedTreeSize: 4096, FailedTreeOmit: "*/tmp/krb5cc */etc/*.keytab", /* as Koji's plugin */
+		RunRootNetwork: true, MaxRetries: 120, RetryInterval: time.Minute,
 	}
 }
 
@@ -223,6 +234,9 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxJobs < 1 {
 		errs = append(errs, fmt.Errorf("maxjobs is %d: at least 1", c.MaxJobs))
+	}
+	if c.FailedTreeSize < 1 {
+		errs = append(errs, fmt.Errorf("failed_tree_size is %d: at least 1 MiB", c.FailedTreeSize))
 	}
 	if c.Sleep <= 0 {
 		errs = append(errs, errors.New("sleeptime must be at least a second"))

@@ -130,6 +130,7 @@ func (d *daemon) round(ctx context.Context) (again bool, err error) {
 	if err := d.updateTasks(ctx); err != nil {
 		return false, err
 	}
+	d.settings.Shelf.Tidy(d.lacksSpace() != "")
 	if now := d.settings.Now(); now.After(d.expireAt) {
 		if err := d.expireRoots(ctx); err != nil {
 			return false, err
@@ -250,6 +251,7 @@ func (d *daemon) shutdown(ctx context.Context) error {
 			return fmt.Errorf("%d tasks did not end within %s", len(d.running), shutdownTime)
 		}
 	}
+	d.settings.Shelf.Clear()
 	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), goodbyeTime)
 	defer cancel()
 	var errs []error

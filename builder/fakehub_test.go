@@ -76,6 +76,8 @@ type fakeHub struct {
 	tagged    []any
 	loggedOut bool
 	children  int
+	rootHost  int64 // the host whose the buildroots are
+	noRepo    bool  // the tag has none now
 	// repoReady is how many times repo.checkRequest says "not yet" before there is a repository; negative: there is one at once.
 	repoPending int
 }
@@ -83,7 +85,7 @@ type fakeHub struct {
 func newHub(tb testing.TB) *fakeHub {
 	tb.Helper()
 	h := &fakeHub{tb: tb, top: tb.TempDir(), tasks: map[int64]*hubTask{}, roots: map[int64]*hubRoot{}, refused: map[int64]string{},
-		notices: make(chan builder.Notice, 1000), extra: map[string]any{"rpm.macro.dist": ".t1"}, repoPending: -1}
+		notices: make(chan builder.Notice, 1000), extra: map[string]any{"rpm.macro.dist": ".t1"}, repoPending: -1, rootHost: hostID}
 	h.changed = sync.NewCond(&h.mu)
 	srv := httptest.NewServer(http.FileServer(http.Dir(h.top)))
 	tb.Cleanup(srv.Close)
@@ -206,6 +208,11 @@ func (h *fakeHub) answer(method string, pos []any, kw map[string]any) (any, erro
 	case strings.HasPrefix(method, "host.task") || slices.Contains([]string{"host.getHostTasks", "host.getTasks", "getTaskInfo", "host.openTask", "host.setTaskWeight",
 		"host.refuseTask", "host.freeTasks", "host.closeTask", "host.failTask", "host.subtask", "getTaskResult", "cancelTaskChildren"}, method):
 		return h.taskCall(method, pos, kw)
+	case method == "getBuildroot":
+		if r := h.roots[pos[0].(int64)]; r != nil {
+			return map[string]any{"id": r.id, "host_id": h.rootHost, "task_id": r.task}, nil
+		}
+		return nil, nil
 	case strings.Contains(strings.ToLower(method), "buildroot"):
 		return h.rootCall(method, pos, kw)
 	}
@@ -231,6 +238,11 @@ func (h *fakeHub) answer(method string, pos []any, kw map[string]any) (any, erro
 			return nil, nil
 		}
 		return map[string]any{"package_name": pos[1], "blocked": false, "extra_arches": nil}, nil
+	case "getRepo":
+		if h.noRepo {
+			return nil, nil
+		}
+		return h.repo(), nil
 	case "repoInfo":
 		return h.repo(), nil
 	case "repo.request":

@@ -57,6 +57,17 @@ func (d *daemon) unready() string {
 	if len(d.running) >= d.cfg.MaxJobs {
 		return fmt.Sprintf("%d tasks run, maxjobs is %d", len(d.running), d.cfg.MaxJobs)
 	}
+	if reason := d.lacksSpace(); reason != "" {
+		return reason
+	}
+	if avg, limit := loadAverage(), d.cfg.MaxLoad*float64(runtime.NumCPU()); limit > 0 && avg > limit {
+		return fmt.Sprintf("load average %.2f exceeds %.2f", avg, limit)
+	}
+	return ""
+}
+
+// lacksSpace says why the disk of the work directory is too full for another task, "" if it is not.
+func (d *daemon) lacksSpace() string {
 	const mib = 1 << 20
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(d.cfg.WorkDir, &st); err != nil {
@@ -64,9 +75,6 @@ func (d *daemon) unready() string {
 	}
 	if free := int64(st.Bavail) * st.Bsize / mib; free < d.cfg.MinSpace {
 		return fmt.Sprintf("%d MiB free at %s, minspace is %d", free, d.cfg.WorkDir, d.cfg.MinSpace)
-	}
-	if avg, limit := loadAverage(), d.cfg.MaxLoad*float64(runtime.NumCPU()); limit > 0 && avg > limit {
-		return fmt.Sprintf("load average %.2f exceeds %.2f", avg, limit)
 	}
 	return ""
 }

@@ -162,7 +162,7 @@ func (d *daemon) start(ctx context.Context, h task.Handler, child Session, j *ta
 			j.Log.Error("result not delivered", "err", err)
 		}
 		j.TidyUp()
-		if j.Dir != "" {
+		if j.Dir != "" && !j.Kept() {
 			if err := os.RemoveAll(j.Dir); err != nil {
 				j.Log.Error("task's directory not removed", "dir", j.Dir, "err", err)
 			}

@@ -9,6 +9,8 @@ package buildroot
 import (
 	"context"
 	"fmt"
+	"io"
+	"slices"
 	"time"
 )
 
@@ -25,8 +27,10 @@ type Spec struct {
 	Arch string
 	// Group is the comps group that makes the root: build or srpm-build.
 	Group string
-	// Network allows network access to the source command (never to rpmbuild with the native backend).
+	// Network allows network access to the source command and to Root.Run (never to rpmbuild with the native backend).
 	Network bool
+	// InternalDevSetup is mock's option of that name; nil leaves it to mock.
+	InternalDevSetup *bool
 	// Packager, Vendor and Distribution go into every package; HostVendor is the tail of %_host (koji-linux-gnu).
 	Packager, Vendor, Distribution, HostVendor string
 	// Macros and Env are the tag's own rpm macros (names without %) and environment variables of the build.
@@ -60,6 +64,14 @@ type Root interface {
 	RebuildSRPM(ctx context.Context, srpm string) error
 	// Build installs what the source package needs and builds it for target. Results are in ResultDir.
 	Build(ctx context.Context, srpm, target string) error
+	// Install adds packages, named as dnf takes them, and what they require.
+	Install(ctx context.Context, packages []string) error
+	// Run runs a command as the root's superuser. What it prints is RunLog in ResultDir.
+	Run(ctx context.Context, c Command) error
+	// CopyOut writes a plain file of the root, named by its path in the root; Pack a part of the root as tar.gz. Both take from the root only,
+	// whatever links there are, and say so with ErrNotThere if there is none.
+	CopyOut(ctx context.Context, w io.Writer, name string) error
+	Pack(ctx context.Context, w io.Writer, o PackOptions) error
 	// ResultDir holds *.log, and after a build *.rpm.
 	ResultDir() string
 	// LogPatterns are file patterns whose matches are logs to stream while steps run.
@@ -69,6 +81,38 @@ type Root interface {
 	// Destroy ends every process of the root and removes its files.
 	Destroy() error
 }
+
+// RunLog is the log of commands that Root.Run runs.
+const RunLog = "runroot.log"
+
+// Command is a command to be run in a root.
+type Command struct {
+	// Argv are the program and its arguments. Shell is text for a shell instead.
+	Argv  []string
+	Shell string
+	// Mounts are made visible in the root while the command runs.
+	Mounts []Mount
+	// NewChroot chooses how mock enters the root (--new-chroot, --old-chroot), nil leaves it to mock. Arch is mock's --arch, if it is set.
+	NewChroot *bool
+	Arch      string
+}
+
+// Mount is something of the host's, or of the network, that is seen in a root.
+type Mount struct {
+	// Source is what mount(8) calls the device: a directory, for a bind mount.
+	Source string
+	// Point is the absolute path in the root.
+	Point string
+	// Type is the type of file system; Options are mount(8)'s.
+	Type    string
+	Options []string
+}
+
+// Bind tells whether the mount is a bind mount.
+func (m Mount) Bind() bool { return slices.Contains(m.Options, "bind") }
+
+// ReadOnly tells whether nothing can be written through the mount.
+func (m Mount) ReadOnly() bool { return slices.Contains(m.Options, "ro") }
 
 // Backend makes roots. Safe for concurrent use.
 type Backend interface {

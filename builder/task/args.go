@@ -116,6 +116,13 @@ func asInt(v any) int64 {
 	return 0
 }
 
+func asFloat(v any) float64 {
+	if f, ok := v.(float64); ok {
+		return f
+	}
+	return float64(asInt(v))
+}
+
 // asBool is Python's truth of a value.
 func asBool(v any) bool {
 	switch t := v.(type) {

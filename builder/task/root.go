@@ -25,6 +25,8 @@ type rootOptions struct {
 	group  string
 	// network lets the source command reach lookaside caches.
 	network bool
+	// internalDev is mock's internal_dev_setup.
+	internalDev *bool
 }
 
 // taskRoot is a buildroot with what the hub knows about it.
@@ -35,8 +37,11 @@ type taskRoot struct {
 	arch   string // canonical
 	repo   map[string]any
 	tag    string
+	name   string // TAG-ID-REPOID
 	stream *logstream.Stream
 
+	made    bool // it is whole
+	failed  bool // what was done in it failed
 	expired bool
 }
 
@@ -64,6 +69,7 @@ func (j *Job) newRoot(ctx context.Context, o rootOptions) (*taskRoot, error) {
 		return nil, fmt.Errorf("make the root's directory: %w", err)
 	}
 	spec := j.rootSpec(o, config, r.id, arch, target, dir)
+	r.name = spec.Name
 	// The logs of the native backend are there before Create returns, those of mock below its own directory.
 	r.stream = logstream.Start(context.WithoutCancel(ctx), j.Hub, logstream.Options{Dir: j.UploadDir(),
 		Timestamps: j.Settings.LogTimestamps, Log: j.Log, Now: j.Settings.Now}, filepath.Join(dir, "result", "*.log"))
@@ -84,6 +90,7 @@ func (j *Job) newRoot(ctx context.Context, o rootOptions) (*taskRoot, error) {
 		r.close(ctx)
 		return nil, err
 	}
+	r.made = true
 	return r, nil
 }
 
@@ -118,7 +125,7 @@ func (j *Job) rootSpec(o rootOptions, config map[string]any, id int64, arch, tar
 	tag := asString(config["name"])
 	spec := buildroot.Spec{
 		ID: id, Name: fmt.Sprintf("%s-%d-%d", tag, id, o.repoID), Tag: tag, RepoID: o.repoID, Arch: target, Group: o.group,
-		Network: o.network, Packager: s.Packager, Vendor: s.Vendor, Distribution: s.Distribution, HostVendor: s.HostVendor,
+		Network: o.network, InternalDevSetup: o.internalDev, Packager: s.Packager, Vendor: s.Vendor, Distribution: s.Distribution, HostVendor: s.HostVendor,
 		Macros: map[string]string{}, Env: map[string]string{}, Extra: asMap(config["extra"]), Timeout: s.BuildTimeout, Dir: dir,
 	}
 	for _, top := range s.TopURLs {
@@ -262,6 +269,7 @@ func (r *taskRoot) explain(ctx context.Context, err error, code fault.Code, what
 		}
 		return err
 	}
+	r.failed = r.made
 	cause := pe.Detail
 	if cause == "" && r.Root != nil {
 		// "build.log or root.log" is what mock's status 1 can mean; the first that says something is believed.
@@ -322,6 +330,17 @@ func (r *taskRoot) finish(ctx context.Context) ([]any, error) {
 	return logs, nil
 }
 
+// keep puts a root in which something failed on the shelf.
+func (r *taskRoot) keep(root buildroot.Root) bool {
+	j := r.j
+	j.kept = j.Settings.Shelf.put(&keptRoot{id: r.id, name: r.name, root: root, remove: func() {
+		if err := os.RemoveAll(j.Dir); err != nil {
+			j.Log.Error("task's directory not removed", "dir", j.Dir, "err", err)
+		}
+	}})
+	return j.kept
+}
+
 // close ends the root on every path: logs sent, hub told, files removed later. Errors here do not change what became of the task.
 func (r *taskRoot) close(ctx context.Context) {
 	ctx, cancel := detached(ctx)
@@ -340,6 +359,9 @@ func (r *taskRoot) close(ctx context.Context) {
 	}
 	if root := r.Root; root != nil {
 		r.Root = nil
+		if r.failed && r.keep(root) {
+			return
+		}
 		r.j.Later(func() {
 			if err := root.Destroy(); err != nil {
 				r.j.Log.Error("buildroot not removed", "buildroot", r.id, "err", err)

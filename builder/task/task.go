@@ -62,6 +62,16 @@ type Settings struct {
 	RepoPoll time.Duration
 	HTTP     *http.Client
 	Now      func() time.Time
+
+	// Shelf keeps the roots of failed tasks; nil keeps none. FailedTrees and FailedTreeLife say how many and how long.
+	Shelf          *Shelf
+	FailedTrees    int
+	FailedTreeLife time.Duration
+	// FailedTreeSize bounds what saveFailedTree uploads, in bytes; FailedTreeOmit are patterns of names that it leaves out.
+	FailedTreeSize int64
+	FailedTreeOmit []string
+	// RunRoot says what runroot tasks may mount.
+	RunRoot RunRootConfig
 }
 
 // Job is one task in this builder's hands.
@@ -82,7 +92,12 @@ type Job struct {
 
 	// later holds what tidies up after the task, in order.
 	later []func()
+	// kept tells that a root on the shelf needs Dir.
+	kept bool
 }
+
+// Kept tells whether something in Dir outlives the task: then Dir is not the daemon's to remove.
+func (j *Job) Kept() bool { return j.kept }
 
 // Later has f called after the task's result went to the hub: removing a root takes time that nobody should wait for.
 func (j *Job) Later(f func()) { j.later = append(j.later, f) }
@@ -115,15 +130,18 @@ type Handler struct {
 // Handlers are the methods of this package.
 func Handlers() map[string]Handler {
 	return map[string]Handler{
-		"build":             {Weight: 0.2, Signature: "src, target, opts=None", Run: runBuild},
-		"chainbuild":        {Weight: 0.1, Signature: "srcs, target, opts=None", Run: runChainBuild},
-		"buildSRPMFromSCM":  {Weight: 1, Signature: "url, build_tag, opts=None", NeedsArch: "build_tag", Run: runBuildSRPMFromSCM},
-		"rebuildSRPM":       {Weight: 1, Signature: "srpm, build_tag, opts=None", NeedsArch: "build_tag", Run: runRebuildSRPM},
-		"buildArch":         {Weight: buildArchWeight, Signature: "pkg, root, arch, keep_srpm, opts=None", NeedsArch: "root", Run: runBuildArch},
-		"tagBuild":          {Weight: 1, Signature: "tag_id, build_id, force=False, fromtag=None, ignore_success=False", Run: runTagBuild},
-		"waitrepo":          {Weight: 0.2, Signature: "tag, newer_than=None, nvrs=None, min_event=None", Run: runWaitRepo},
-		"newRepo":           {Weight: 0.1, Signature: "tag, event=None, src=None, debuginfo=None, separate_src=None, opts=None", Run: runNewRepo},
-		"createrepo":        {Weight: 1.5, Signature: "repo_id, arch, oldrepo", Run: runCreateRepo},
+		"build":            {Weight: 0.2, Signature: "src, target, opts=None", Run: runBuild},
+		"chainbuild":       {Weight: 0.1, Signature: "srcs, target, opts=None", Run: runChainBuild},
+		"buildSRPMFromSCM": {Weight: 1, Signature: "url, build_tag, opts=None", NeedsArch: "build_tag", Run: runBuildSRPMFromSCM},
+		"rebuildSRPM":      {Weight: 1, Signature: "srpm, build_tag, opts=None", NeedsArch: "build_tag", Run: runRebuildSRPM},
+		"buildArch":        {Weight: buildArchWeight, Signature: "pkg, root, arch, keep_srpm, opts=None", NeedsArch: "root", Run: runBuildArch},
+		"tagBuild":         {Weight: 1, Signature: "tag_id, build_id, force=False, fromtag=None, ignore_success=False", Run: runTagBuild},
+		"waitrepo":         {Weight: 0.2, Signature: "tag, newer_than=None, nvrs=None, min_event=None", Run: runWaitRepo},
+		"newRepo":          {Weight: 0.1, Signature: "tag, event=None, src=None, debuginfo=None, separate_src=None, opts=None", Run: runNewRepo},
+		"createrepo":       {Weight: 1.5, Signature: "repo_id, arch, oldrepo", Run: runCreateRepo},
+		"saveFailedTree":   {Weight: 3, Signature: "buildrootID, full=False", Run: runSaveFailedTree},
+		"runroot": {Weight: 2, Run: runRunRoot,
+			Signature: "root, arch, command, keep=False, packages=None, mounts=None, repo_id=None, skip_setarch=False, weight=None, upload_logs=None, new_chroot=None"},
 		"buildNotification": {Weight: notifyWeight, Signature: "recipients, build, target, weburl", Run: runBuildNotification},
 		"tagNotification": {Weight: notifyWeight, Run: runTagNotification,
 			Signature: "recipients, is_successful, tag_info, from_info, build_info, user_info, ignore_success=None, failure_msg=''"},

@@ -33,6 +33,9 @@ func (b *Backend) configText(s buildroot.Spec) (string, error) {
 	if on, _ := s.ExtraBool("mock.forcearch"); on {
 		opts["forcearch"] = s.Arch
 	}
+	if s.InternalDevSetup != nil {
+		opts["internal_dev_setup"] = *s.InternalDevSetup
+	}
 	if v := s.ExtraString("mock.package_manager"); v != "" {
 		opts["package_manager"] = v
 	}

@@ -58,6 +58,9 @@ func (b *Backend) run(ctx context.Context, j job, network bool, out io.Writer) e
 	cmd := exec.CommandContext(ctx, b.program, InitVerb)
 	cmd.Env = []string{} // nothing of the daemon's environment is to be found in /proc/1
 	cmd.Stdout, cmd.Stderr = out, out
+	if j.Take != nil {
+		cmd.Stderr = nil // the output is data
+	}
 	cmd.ExtraFiles = []*os.File{spec, errW}
 	cmd.WaitDelay = killDelay
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags, Pdeathsig: syscall.SIGKILL, Setsid: true}
@@ -83,6 +86,9 @@ func (b *Backend) run(ctx context.Context, j job, network bool, out io.Writer) e
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if len(setup) > 0 && j.Take != nil {
+		return errors.New(strings.TrimSpace(string(setup)))
+	}
 	if len(setup) > 0 {
 		return errors.New("prepare the root: " + strings.TrimSpace(string(setup)))
 	}
@@ -93,7 +99,7 @@ func (b *Backend) run(ctx context.Context, j job, network bool, out io.Writer) e
 	case errors.As(err, &exit) && exit.Exited():
 		return &exitError{exit.ExitCode()}
 	default:
-		return fmt.Errorf("run %s: %w", j.Argv[0], err)
+		return fmt.Errorf("run %q: %w", j.Argv, err)
 	}
 }
 

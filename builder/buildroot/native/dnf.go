@@ -136,7 +136,7 @@ func (b *Backend) settleDatabase(ctx context.Context, l layer) (string, error) {
 	}
 	var out bytes.Buffer
 	err := b.run(ctx, job{Root: l.root, Inside: true, Hostname: b.cfg.Hostname,
-		Argv: []string{rpmProgram, "--eval", "%{_dbpath}"}, Env: insideEnv(b.cfg.Hostname, nil), Dir: "/"}, false, &out)
+		Argv: []string{rpmProgram, "--eval", "%{_dbpath}"}, Env: insideEnv(buildUser, home, b.cfg.Hostname, nil), Dir: "/"}, false, &out)
 	path := filepath.Clean(strings.TrimSpace(out.String()))
 	if err != nil || !filepath.IsAbs(path) || strings.ContainsAny(path, "\n ") {
 		return "", fmt.Errorf("ask the root's rpm for its database (%q): %w", out.String(), err)

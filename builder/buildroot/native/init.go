@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"moromi/builder/buildroot"
 )
 
 // InitVerb is the hidden first argument with which the program runs Init. The caller's main must look for it before
@@ -30,6 +32,9 @@ const (
 // exitSetup is Init's exit status when the command could not be started.
 const exitSetup = 125
 
+// exitNotThere is Init's exit status when the root does not have what is to be taken out of it.
+const exitNotThere = 124
+
 // job is one command to run below a root. It travels as JSON from the daemon to Init.
 type job struct {
 	// Root is the root's mount point; Overlay, if set, is mounted there first.
@@ -42,6 +47,12 @@ type job struct {
 	// Inside enters the root as the build user without privileges. Without it the command runs as root
 	// in the host's file tree: dnf and rpm, which work on the root from outside.
 	Inside bool
+	// Superuser lets a command inside be the root's root, with the few capabilities that can do nothing outside of it.
+	Superuser bool
+	// Mounts are made visible inside.
+	Mounts []buildroot.Mount
+	// Take, instead of a command, writes something of the root to the standard output.
+	Take *take
 	// Hostname is the name seen inside.
 	Hostname string
 	// Control groups to join, as paths of their cgroup.procs or tasks files.
@@ -49,6 +60,12 @@ type job struct {
 	Argv   []string
 	Env    []string
 	Dir    string
+}
+
+// take is what is taken out of a root: a file, or a part of it as tar.gz.
+type take struct {
+	File string
+	Pack *buildroot.PackOptions
 }
 
 // overlay is an overlay mount. Lower directories, the uppermost first, are never written.
@@ -73,6 +90,14 @@ func Init() int {
 		err = fmt.Errorf("read the job: %w", err)
 	}
 	var pid int
+	if err == nil && j.Take != nil {
+		switch err = takeOut(j); {
+		case err == nil:
+			return 0
+		case errors.Is(err, buildroot.ErrNotThere):
+			return exitNotThere
+		}
+	}
 	if err == nil {
 		pid, err = start(j)
 	}
@@ -86,6 +111,25 @@ func Init() int {
 
 // maxJob bounds the job's JSON: arguments are limited by the kernel to about 2 MiB anyway.
 const maxJob = 8 << 20
+
+// takeOut enters the root, in which nothing runs, and writes what is asked for to the standard output.
+func takeOut(j job) error {
+	if err := mountRoot(j); err != nil {
+		return err
+	}
+	if err := enter(j); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot("/")
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if j.Take.Pack != nil {
+		return buildroot.Pack(os.Stdout, root, *j.Take.Pack)
+	}
+	return buildroot.CopyOut(os.Stdout, root, j.Take.File)
+}
 
 // start sets everything up and forks the command.
 func start(j job) (int, error) {
@@ -113,6 +157,9 @@ func start(j job) (int, error) {
 		}
 		keep = nil
 		attr.Sys.Credential = &syscall.Credential{Uid: buildUID, Gid: buildGID, Groups: []uint32{}}
+		if j.Superuser {
+			keep, attr.Sys.Credential = insideCapabilities, &syscall.Credential{Groups: []uint32{}}
+		}
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 			return 0, fmt.Errorf("set no_new_privs: %w", err)
 		}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"moromi/builder/buildroot"
 )
 
 // mountRoot makes the root's tree: overlay or the directory itself, binds, and private /proc, /dev and /sys.
@@ -25,6 +27,20 @@ func mountRoot(j job) error {
 	for _, b := range j.Binds {
 		if err := unix.Mount(b.Source, filepath.Join(j.Root, b.Target), "", unix.MS_BIND, ""); err != nil {
 			return fmt.Errorf("bind %s: %w", b.Target, err)
+		}
+	}
+	if j.Take != nil {
+		return nil
+	}
+	if j.Inside {
+		// A device node that a package brought must be of no use.
+		if err := unix.Mount("", j.Root, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_NODEV, ""); err != nil {
+			return fmt.Errorf("forbid devices in the root: %w", err)
+		}
+	}
+	for _, m := range j.Mounts {
+		if err := mountExtra(j.Root, m); err != nil {
+			return err
 		}
 	}
 	if !j.Inside {
@@ -72,10 +88,55 @@ func mountProc(target string) error {
 	return nil
 }
 
+// mountFlags are the options of bind mounts that are known, and their flags. bind and rw ask for nothing.
+var mountFlags = map[string]uintptr{
+	"bind": 0, "rw": 0, "ro": unix.MS_RDONLY, "nosuid": unix.MS_NOSUID, "nodev": unix.MS_NODEV, "noexec": unix.MS_NOEXEC, "noatime": unix.MS_NOATIME,
+}
+
+// mountExtra makes a directory of the host visible in the root. What is there of the mount point may be links of a package's: none is followed out
+// of the root. Device nodes and set-user-id programs do not work through such a mount.
+func mountExtra(root string, m buildroot.Mount) error {
+	flags := uintptr(unix.MS_NOSUID | unix.MS_NODEV)
+	for _, o := range m.Options {
+		f, known := mountFlags[o]
+		if !known || !m.Bind() {
+			return fmt.Errorf("mount %s: a native root takes bind mounts with the options ro, rw, nosuid, nodev, noexec, noatime; mount it on the builder and bind it", m.Point)
+		}
+		flags |= f
+	}
+	r, err := os.OpenRoot(root)
+	if err != nil {
+		return fmt.Errorf("open the root: %w", err)
+	}
+	defer r.Close()
+	point := strings.TrimPrefix(filepath.Clean(m.Point), "/")
+	if err := r.MkdirAll(point, 0o755); err != nil {
+		return fmt.Errorf("make the mount point %s: %w", m.Point, err)
+	}
+	dir, err := r.Open(point)
+	if err != nil {
+		return fmt.Errorf("open the mount point %s: %w", m.Point, err)
+	}
+	defer dir.Close()
+	at := fmt.Sprintf("/proc/self/fd/%d", dir.Fd())
+	if err := unix.Mount(m.Source, at, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("mount %s: %w", m.Point, err)
+	}
+	over, err := r.Open(point) // what is mounted there now
+	if err != nil {
+		return fmt.Errorf("open the mount %s: %w", m.Point, err)
+	}
+	defer over.Close()
+	if err := unix.Mount("", fmt.Sprintf("/proc/self/fd/%d", over.Fd()), "", unix.MS_BIND|unix.MS_REMOUNT|flags, ""); err != nil {
+		return fmt.Errorf("set the options of the mount %s: %w", m.Point, err)
+	}
+	return nil
+}
+
 // protectKernel makes the kernel's settings below proc read-only: a package's scriptlet runs as root, and its
 // sysctl must not change the build host.
 func protectKernel(proc string) error {
-	for _, name := range []string{"sys", "sysrq-trigger"} {
+	for _, name := range []string{"sys", "sysrq-trigger", "irq", "bus", "fs"} {
 		path := filepath.Join(proc, name)
 		if _, err := os.Stat(path); err != nil {
 			continue // not part of this kernel

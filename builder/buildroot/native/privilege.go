@@ -22,6 +22,13 @@ var hostCapabilities = []uintptr{
 	unix.CAP_SETGID, unix.CAP_SETUID, unix.CAP_SETFCAP, unix.CAP_MKNOD, unix.CAP_SYS_CHROOT,
 }
 
+// insideCapabilities are what root has in a root: those with which it can do nothing outside. So it cannot make devices, open files by their
+// handles, mount, or set up a network.
+var insideCapabilities = []uintptr{
+	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_KILL, unix.CAP_SETGID, unix.CAP_SETUID, unix.CAP_SETFCAP,
+	unix.CAP_SYS_CHROOT,
+}
+
 // dropCapabilities takes all capabilities but keep out of the thread's bounding set, so that no program run by it
 // can have them. With keep empty the later change of user takes the rest.
 func dropCapabilities(keep []uintptr) error {

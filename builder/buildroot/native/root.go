@@ -196,13 +196,16 @@ type step struct {
 	phase   string
 	argv    []string
 	dir     string // in the root
+	mounts  []buildroot.Mount
+	super   bool // as the root's root
 	binds   []bind
 	network bool
 	log     io.Writer
+	notes   io.Writer // what is said of the command; log if nil
 	logName string
 }
 
-// inside runs a step as the build user.
+// inside runs a step as the build user, or as the root's own superuser.
 func (r *root) inside(ctx context.Context, s step) error {
 	var cause error
 	if r.spec.Timeout > 0 {
@@ -216,20 +219,26 @@ func (r *root) inside(ctx context.Context, s step) error {
 		Binds: append([]bind{{filepath.Join(r.spec.Dir, "builddir"), home}}, s.binds...),
 		// A login shell reads the root's profile, as mock's does; the command's words pass through it as they are.
 		Argv: append([]string{"/bin/bash", "--login", "-c", `exec "$@"`, "bash"}, s.argv...),
-		Env:  insideEnv(r.b.cfg.Hostname, r.spec.Env), Dir: s.dir,
+		Env:  insideEnv(buildUser, home, r.b.cfg.Hostname, r.spec.Env), Dir: s.dir, Superuser: s.super, Mounts: s.mounts,
+	}
+	if s.super {
+		j.Env = insideEnv("root", "/root", r.b.cfg.Hostname, r.spec.Env)
 	}
 	if s.network {
 		j.Files = resolverFiles()
 	}
-	fmt.Fprintf(s.log, "Executing command: %q\n", s.argv)
+	if s.notes == nil {
+		s.notes = s.log
+	}
+	fmt.Fprintf(s.notes, "Executing command: %q\n", s.argv)
 	err := r.b.run(ctx, j, s.network, s.log)
 	var exit *exitError
 	switch {
 	case errors.As(err, &exit):
-		fmt.Fprintf(s.log, "Child return code was: %d\n", exit.code)
+		fmt.Fprintf(s.notes, "Child return code was: %d\n", exit.code)
 		return &buildroot.PhaseError{Phase: s.phase, Tool: tool(s.argv), Exit: exit.code, Signal: exit.signal(), Log: s.logName}
 	case err == nil:
-		fmt.Fprintf(s.log, "Child return code was: 0\n")
+		fmt.Fprintf(s.notes, "Child return code was: 0\n")
 	}
 	return err
 }
@@ -247,9 +256,9 @@ func inPhase(err error, phase string) error {
 }
 
 // insideEnv is the whole environment of commands in a root.
-func insideEnv(hostname string, extra map[string]string) []string {
+func insideEnv(user, home, hostname string, extra map[string]string) []string {
 	env := []string{"HOME=" + home, "PATH=/usr/bin:/bin:/usr/sbin:/sbin", "TERM=vt100", "SHELL=/bin/bash",
-		"USER=" + buildUser, "LOGNAME=" + buildUser, "HOSTNAME=" + hostname, "LANG=C.UTF-8"}
+		"USER=" + user, "LOGNAME=" + user, "HOSTNAME=" + hostname, "LANG=C.UTF-8"}
 	return append(env, sortedEnv(extra)...)
 }
 
