@@ -210,7 +210,7 @@ MOROMI_PASSWORD_FILE, or from a profile: a section of /etc/koji.conf, /etc/koji.
 		buildCommands(), mavenCommands(), spinCommands(), imageCommands(), winCommands(), taskCommands(), watchCommands(), tagCommands(), inheritanceCommands(), targetCommands(), packageCommands(),
 		groupCommands(), taggedCommands(), taggingCommands(), buildInfoCommands(), rpmCommands(), historyCommands(), hostCommands(),
 		channelCommands(), userCommands(), permissionCommands(), repoCommands(), externalRepoCommands(), importCommands(), archiveCommands(), generatorCommands(),
-		downloadCommands(), miscCommands(),
+		downloadCommands(), miscCommands(), sideTagCommands(), runRootCommands(),
 	} {
 		for _, s := range group {
 			root.AddCommand(p.command(s, root.Flags()))

@@ -297,3 +297,21 @@ func TestCompletion(t *testing.T) {
 		})
 	}
 }
+
+// TestInterruptedRunRoot interrupts the wait for a command: it is canceled.
+func TestInterruptedRunRoot(t *testing.T) {
+	t.Parallel()
+	h := newFakeHub(t)
+	h.set("getTaskInfo", map[string]any{"id": 130, "method": "runroot", "state": 1})
+	h.set("cancelTask", nil)
+	var out, errs bytes.Buffer
+	env := h.env(t, &out, &errs)
+	ctx, cancel := contextUntil(t, func() bool { return len(h.called("getTaskInfo")) > 3 })
+	defer cancel()
+	if status := Run(ctx, []string{"runroot", "f42-build", "x86_64", "sleep", "99"}, env); status != 1 {
+		t.Errorf("status %d", status)
+	}
+	if calls := h.called("cancelTask"); len(calls) != 1 || !strings.HasPrefix(calls[0], "cancelTask [130]") {
+		t.Errorf("calls %q, %s", calls, errs.String())
+	}
+}
