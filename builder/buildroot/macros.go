@@ -4,16 +4,15 @@ import (
 	"fmt"
 	"sort"
 	"strings"
-)
 
-// topdir is %_topdir in every root, as mock has it below its chroothome.
-const topdir = "/builddir/build"
+	"moromi/internal/mockconf"
+)
 
 // RPMMacros are the macros of builds in the root, names without %, in Koji's order of precedence: the builder's identity,
 // then the tag's rpm.macro keys, then what cannot be changed.
 func (s Spec) RPMMacros() map[string]string {
 	m := map[string]string{
-		"_rpmfilename": "%%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm",
+		"_rpmfilename": mockconf.RPMFileName,
 		"vendor":       s.Vendor,
 		"packager":     s.Packager,
 		"distribution": s.Distribution,
@@ -21,7 +20,7 @@ func (s Spec) RPMMacros() map[string]string {
 	for k, v := range s.Macros {
 		m[k] = v
 	}
-	m["_topdir"] = topdir
+	m["_topdir"] = mockconf.Topdir
 	m["_host_cpu"] = s.Arch
 	m["_host"] = s.Arch + "-" + s.HostVendor
 	return m
@@ -55,35 +54,7 @@ func (s Spec) MacroFile() (string, error) {
 }
 
 // ExtraString is the tag's extra value as text, "" if it is not set.
-func (s Spec) ExtraString(key string) string {
-	switch v := s.Extra[key].(type) {
-	case nil:
-		return ""
-	case string:
-		return v
-	default:
-		return fmt.Sprint(v)
-	}
-}
+func (s Spec) ExtraString(key string) string { return mockconf.Extra(s.Extra).String(key) }
 
 // ExtraBool is the tag's extra value as Python's bool() would see it, and whether it is set at all.
-func (s Spec) ExtraBool(key string) (value, set bool) {
-	v, ok := s.Extra[key]
-	if !ok {
-		return false, false
-	}
-	switch t := v.(type) {
-	case nil:
-		return false, true
-	case bool:
-		return t, true
-	case int64:
-		return t != 0, true
-	case float64:
-		return t != 0, true
-	case string:
-		return t != "", true
-	default:
-		return true, true
-	}
-}
+func (s Spec) ExtraBool(key string) (value, set bool) { return mockconf.Extra(s.Extra).Bool(key) }

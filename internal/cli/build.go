@@ -16,7 +16,7 @@ import (
 // backgroundPriority is added to a task's priority by --background.
 const backgroundPriority = 5
 
-func buildCommands() []spec { return []spec{build(), chainBuild()} }
+func buildCommands() []spec { return []spec{build(), chainBuild(), distRepo(), promoteBuild()} }
 
 // buildFlags are the options of build.
 type buildFlags struct {
@@ -162,15 +162,7 @@ func (v *invocation) uploadSource(path string, quiet, noProgress bool) (string, 
 		v.printf("Uploading srpm: %s\n", path)
 	}
 	dir, name := v.uniquePath("cli-build"), filepath.Base(path)
-	hub, err := v.connection()
-	if err != nil {
-		return "", err
-	}
-	var progress func(done, total int64)
-	if v.Foreground && !quiet && !noProgress {
-		progress = v.uploadProgress()
-	}
-	if err := hub.UploadFile(v.ctx, path, dir, name, progress); err != nil {
+	if err := v.upload(path, dir, noProgress); err != nil {
 		return "", err
 	}
 	if !quiet {
@@ -179,8 +171,11 @@ func (v *invocation) uploadSource(path string, quiet, noProgress bool) (string, 
 	return dir + "/" + name, nil
 }
 
-// uploadProgress draws a bar that ends where the upload does.
-func (v *invocation) uploadProgress() func(done, total int64) {
+// progress draws a bar that ends where an upload does, or nothing where nobody waits for it.
+func (v *invocation) progress(unwanted bool) func(done, total int64) {
+	if !v.Foreground || v.global.quiet || v.json || unwanted {
+		return nil
+	}
 	start := v.Now()
 	return func(done, total int64) {
 		part := 0.0

@@ -22,41 +22,22 @@ func buildInfo() spec {
 		example: "  moromi buildinfo --changelog foo-1.0-1.fc42",
 		flags:   func(f *pflag.FlagSet) { f.BoolVar(&changelog, "changelog", false, "show the changelog") },
 		run: func(v *invocation) error {
-			missing := false
-			list := []row{}
-			for _, arg := range v.args {
-				b, err := v.one("getBuild", reference(arg))
-				if err != nil {
-					return err
-				}
-				if b == nil {
-					v.warnf("No such build: %s", arg)
-					missing = true
-					continue
-				}
-				if v.json {
-					if b["rpms"], err = v.call("listRPMs", kw{"buildID": b["id"]}); err != nil {
-						return err
-					}
-					if b["tags"], err = v.call("listTags", b["id"]); err != nil {
-						return err
-					}
-					list = append(list, b)
-				} else if err := v.showBuild(b, changelog); err != nil {
-					return err
-				}
-			}
-			if v.json {
-				if err := v.printJSON(list); err != nil {
-					return err
-				}
-			}
-			if missing {
-				return &statusError{statusFailed}
-			}
-			return nil
+			return v.each("build", v.buildWithContent, func(b row) error { return v.showBuild(b, changelog) })
 		},
 	}
+}
+
+// buildWithContent looks up a build; for --json, with its rpms and tags.
+func (v *invocation) buildWithContent(name string) (row, error) {
+	b, err := v.one("getBuild", reference(name))
+	if err != nil || b == nil || !v.json {
+		return b, err
+	}
+	if b["rpms"], err = v.call("listRPMs", kw{"buildID": b["id"]}); err != nil {
+		return nil, err
+	}
+	b["tags"], err = v.call("listTags", b["id"])
+	return b, err
 }
 
 // buildTask is the task of a build: its own, or the one that a content generator names.

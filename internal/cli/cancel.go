@@ -48,7 +48,9 @@ func cancel() spec {
 				if r.Err != nil {
 					v.warnf("%s: %s", v.args[i], explain(r.Err, v.global.debug))
 					failed = true
+					continue
 				}
+				v.changed(calls[i], r.Value)
 			}
 			if failed {
 				return &statusError{statusFailed}
@@ -108,7 +110,7 @@ func setTaskPriority() spec {
 				return err
 			}
 			for _, t := range tasks {
-				if _, err := v.call("setTaskPriority", t, priority, recurse); err != nil {
+				if _, err := v.change("setTaskPriority", t, priority, recurse); err != nil {
 					return err
 				}
 			}

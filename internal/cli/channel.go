@@ -25,7 +25,7 @@ func addChannel() spec {
 			if description != "" {
 				d = description
 			}
-			n, err := v.number("addChannel", v.args[0], kw{"description": d})
+			n, err := v.changeNumber("addChannel", v.args[0], kw{"description": d})
 			if err != nil {
 				return err
 			}
@@ -57,7 +57,7 @@ func editChannel() spec {
 			if _, err := v.need("channel", "getChannel", v.args[0]); err != nil {
 				return err
 			}
-			_, err := v.call("editChannel", v.args[0], opts)
+			_, err := v.change("editChannel", v.args[0], opts)
 			return err
 		},
 	}
@@ -79,7 +79,7 @@ func switchChannel(name, short, call string) spec {
 				}
 			}
 			for _, c := range v.args {
-				if _, err := v.call(call, c, opts); err != nil {
+				if _, err := v.change(call, c, opts); err != nil {
 					return err
 				}
 			}
@@ -89,14 +89,22 @@ func switchChannel(name, short, call string) spec {
 }
 
 func addHostToChannel() spec {
-	var create, force bool
+	var create, force, list bool
 	return spec{
-		use: "add-host-to-channel HOST CHANNEL", short: "Let a host take a channel's tasks", group: groupAdmin, login: true, min: 2, max: 2, complete: []string{"host", "channel"},
+		use: "add-host-to-channel HOST CHANNEL", short: "Let a host take a channel's tasks", group: groupAdmin, login: true, max: 2, complete: []string{"host", "channel"},
 		flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&create, "new", false, "create the channel if need be")
 			f.BoolVar(&force, "force", false, "even if the channel is disabled")
+			f.BoolVar(&list, "list", false, "list the channels instead")
+			f.Lookup("list").Hidden = true
 		},
 		run: func(v *invocation) error {
+			if list {
+				return v.channelNames()
+			}
+			if len(v.args) != 2 {
+				return usagef("add-host-to-channel needs a host and a channel")
+			}
 			opts := kw{}
 			if create {
 				opts["create"] = true
@@ -109,10 +117,26 @@ func addHostToChannel() spec {
 			if _, err := v.need("host", "getHost", v.args[0]); err != nil {
 				return err
 			}
-			_, err := v.call("addHostToChannel", v.args[0], v.args[1], opts)
+			_, err := v.change("addHostToChannel", v.args[0], v.args[1], opts)
 			return err
 		},
 	}
+}
+
+func (v *invocation) channelNames() error {
+	channels, err := v.list("listChannels")
+	if err != nil {
+		return err
+	}
+	if v.json {
+		for _, c := range channels {
+			v.done = append(v.done, row{"name": c["name"]})
+		}
+	}
+	for _, c := range channels {
+		v.println(str(c, "name"))
+	}
+	return nil
 }
 
 func removeHostFromChannel() spec {
@@ -130,7 +154,7 @@ func removeHostFromChannel() spec {
 			if !slices.ContainsFunc(channels, func(c row) bool { return text(c, "name") == v.args[1] }) {
 				return errors.New("host " + v.args[0] + " is not in channel " + v.args[1])
 			}
-			_, err = v.call("removeHostFromChannel", v.args[0], v.args[1])
+			_, err = v.change("removeHostFromChannel", v.args[0], v.args[1])
 			return err
 		},
 	}

@@ -150,6 +150,55 @@ func (v *invocation) call(method string, args ...any) (any, error) {
 	return hub.Call(v.ctx, method, args...)
 }
 
+// change calls a method that changes something. With --json, the command prints what it called and the answers.
+func (v *invocation) change(method string, args ...any) (any, error) {
+	answer, err := v.call(method, args...)
+	if err == nil {
+		v.changed(hubclient.Call{Method: method, Args: args}, answer)
+	}
+	return answer, err
+}
+
+// changeNumber is change for a method that answers an integer.
+func (v *invocation) changeNumber(method string, args ...any) (int64, error) {
+	r, err := v.change(method, args...)
+	return hubclient.Int(r), err
+}
+
+// changeOne is change for a method that answers a struct.
+func (v *invocation) changeOne(method string, args ...any) (row, error) {
+	r, err := v.change(method, args...)
+	return hubclient.Struct(r), err
+}
+
+func (v *invocation) changed(c hubclient.Call, answer any) {
+	args, named := c.Args, kw{}
+	if n := len(args); n > 0 {
+		if last, ok := args[n-1].(kw); ok {
+			args, named = args[:n-1], last
+		}
+	}
+	v.done = append(v.done, row{"method": c.Method, "args": append([]any{}, args...), "kwargs": named, "result": answer})
+}
+
+// changeAll is change for several calls in one request; the first that fails is the error.
+func (v *invocation) changeAll(calls []hubclient.Call) ([]any, error) {
+	results, err := v.multiAll(calls)
+	if err != nil {
+		return nil, err
+	}
+	values := make([]any, len(results))
+	for i, r := range results {
+		if r.Err != nil {
+			err = errors.Join(err, r.Err)
+			continue
+		}
+		values[i] = r.Value
+		v.changed(calls[i], r.Value)
+	}
+	return values, err
+}
+
 // one calls a method that answers a struct, or nil if there is none.
 func (v *invocation) one(method string, args ...any) (row, error) {
 	r, err := v.call(method, args...)

@@ -70,8 +70,11 @@ lists as output are in DIRECTORY and are uploaded. A build that was reserved (se
 				return err
 			}
 			files, err := cgFiles(metadata, v.args[1])
-			if err != nil || o.test {
+			if err != nil {
 				return err
+			}
+			if o.test {
+				return v.wouldUpload(files)
 			}
 			dir := v.uniquePath("cli-import")
 			for _, f := range files {
@@ -93,6 +96,18 @@ lists as output are in DIRECTORY and are uploaded. A build that was reserved (se
 			return err
 		},
 	}
+}
+
+// wouldUpload says with --json which files were found.
+func (v *invocation) wouldUpload(files []cgFile) error {
+	if !v.json {
+		return nil
+	}
+	paths := []string{}
+	for _, f := range files {
+		paths = append(paths, f.local)
+	}
+	return v.printJSON(row{"test": true, "files": paths})
 }
 
 // adapt puts what the options say into the metadata.
@@ -235,7 +250,7 @@ func grantCGAccess() spec {
 			if create {
 				opts["create"] = true
 			}
-			_, err = v.call("grantCGAccess", user["name"], v.args[1], opts)
+			_, err = v.change("grantCGAccess", user["name"], v.args[1], opts)
 			return err
 		},
 	}
@@ -250,7 +265,7 @@ func revokeCGAccess() spec {
 			if err != nil {
 				return err
 			}
-			_, err = v.call("revokeCGAccess", user["name"], v.args[1])
+			_, err = v.change("revokeCGAccess", user["name"], v.args[1])
 			return err
 		},
 	}

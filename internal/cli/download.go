@@ -25,7 +25,7 @@ type downloadFlags struct {
 func downloadBuild() spec {
 	var o downloadFlags
 	return spec{
-		use: "download-build BUILD", short: "Download the rpms or archives of a build", group: groupDownload, min: 1, max: 1, complete: []string{"build"},
+		use: "download-build BUILD", short: "Download the rpms or archives of a build", group: groupDownload, min: 1, max: 1, past: true, complete: []string{"build"},
 		long:    "Download the rpms of a build into the current directory, or its archives. Each file is compared with what the hub has on record.",
 		example: "  moromi download-build foo-1.0-1.fc42 --arch x86_64 --arch noarch\n  moromi download-build --latestfrom f42 foo",
 		flags: func(f *pflag.FlagSet) {
@@ -71,7 +71,12 @@ func downloadBuild() spec {
 // findDownload finds the build, and the rpm if only one is wanted.
 func (v *invocation) findDownload(o *downloadFlags) (build, only row, err error) {
 	name := v.args[0]
+	event, err := v.asOf()
 	switch {
+	case err != nil:
+		return nil, nil, err
+	case event != nil && o.latestFrom == "":
+		return nil, nil, usagef("--at needs --latestfrom: a build does not change")
 	case o.latestFrom != "" && allDigits(name):
 		return nil, nil, usagef("--latestfrom needs a package's name")
 	case o.latestFrom != "":
@@ -79,7 +84,7 @@ func (v *invocation) findDownload(o *downloadFlags) (build, only row, err error)
 		if o.kind != "" {
 			opts["type"] = o.kind
 		}
-		builds, err := v.list("listTagged", o.latestFrom, opts)
+		builds, err := v.list("listTagged", o.latestFrom, withEvent(opts, event))
 		if err != nil {
 			return nil, nil, err
 		}

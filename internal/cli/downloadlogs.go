@@ -217,5 +217,6 @@ func (d *logDownload) write(name string, fill func(w io.Writer, offset int64) er
 		return fmt.Errorf("download logs: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	d.done = append(d.done, row{"file": filepath.Join(d.dir, name)})
 	return fill(f, offset)
 }

@@ -54,7 +54,7 @@ func addExternalRepo() spec {
 			var err error
 			if len(v.args) == 1 {
 				repo, err = v.one("getExternalRepo", v.args[0], kw{"strict": true})
-			} else if repo, err = v.one("createExternalRepo", v.args[0], v.args[1]); err == nil {
+			} else if repo, err = v.changeOne("createExternalRepo", v.args[0], v.args[1]); err == nil {
 				v.printf("Created external repo %d\n", id(repo))
 			}
 			if err != nil {
@@ -72,7 +72,7 @@ func addExternalRepo() spec {
 				if err != nil {
 					return err
 				}
-				if _, err := v.call("addExternalRepoToTag", tag, repo["name"], number, opts); err != nil {
+				if _, err := v.change("addExternalRepoToTag", tag, repo["name"], number, opts); err != nil {
 					return err
 				}
 				v.printf("Added external repo %s to tag %s (priority %d)\n", str(repo, "name"), tag, number)
@@ -144,7 +144,7 @@ func editExternalRepo() spec {
 				return usagef("say what to change")
 			}
 			if len(repo) > 0 {
-				if _, err := v.call("editExternalRepo", v.args[0], repo); err != nil {
+				if _, err := v.change("editExternalRepo", v.args[0], repo); err != nil {
 					return err
 				}
 			}
@@ -152,7 +152,7 @@ func editExternalRepo() spec {
 				return nil
 			}
 			use["tag_info"], use["repo_info"] = tag, first(name, v.args[0])
-			_, err := v.call("editTagExternalRepo", use)
+			_, err := v.change("editTagExternalRepo", use)
 			return err
 		},
 	}
@@ -192,7 +192,7 @@ func removeExternalRepo() spec {
 				if len(users) > 0 && !force {
 					return fmt.Errorf("external repo %s is used by %s; --force removes it nevertheless", name, strings.Join(users, ", "))
 				}
-				_, err := v.call("deleteExternalRepo", name)
+				_, err := v.change("deleteExternalRepo", name)
 				return err
 			}
 			for _, t := range tags {
@@ -200,7 +200,7 @@ func removeExternalRepo() spec {
 					v.printf("External repo %s not associated with tag %s\n", name, t)
 					continue
 				}
-				if _, err := v.call("removeExternalRepoFromTag", t, name); err != nil {
+				if _, err := v.change("removeExternalRepoFromTag", t, name); err != nil {
 					return err
 				}
 			}
@@ -215,7 +215,7 @@ func listExternalRepos() spec {
 	var used, inherit bool
 	var when eventOptions
 	return spec{
-		use: "list-external-repos", short: "List external repositories", group: groupInfo, json: true,
+		use: "list-external-repos", short: "List external repositories", past: true, group: groupInfo, json: true,
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&address, "url", "", "the one with this address")
 			f.StringVar(&name, "name", "", "the one of this name")

@@ -46,6 +46,7 @@ func (f *fetcher) Close() error { return f.root.Close() }
 // get downloads a file under a temporary name and gives it its own when it is whole and right.
 func (f *fetcher) get(file fetch) error {
 	f.number++
+	f.done = append(f.done, row{"file": file.path, "url": file.url})
 	quiet := f.global.quiet
 	if !quiet {
 		f.printf("Downloading [%d/%d]: %s\n", f.number, f.total, file.path)

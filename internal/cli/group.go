@@ -15,7 +15,8 @@ import (
 
 func groupCommands() []spec {
 	return []spec{
-		addGroup(), blockGroup(), listGroups(), showGroups(), importComps(),
+		addGroup(), ownGroup("block-group TAG GROUP", "Block a group in a tag", "groupListBlock"), ownGroup("remove-group TAG GROUP", "Remove a group from a tag", "groupListRemove"),
+		listGroups(), showGroups(), importComps(),
 		groupPackages("add-group-pkg", "Add packages to a group", "groupPackageListAdd"),
 		groupPackages("block-group-pkg", "Block packages in a group, also where the tag is inherited", "groupPackageListBlock"),
 		groupPackages("unblock-group-pkg", "End the block of packages in a group", "groupPackageListUnblock"),
@@ -49,15 +50,16 @@ func addGroup() spec {
 			if slices.Contains(names, v.args[1]) {
 				return fmt.Errorf("tag %s has a group %s already", v.args[0], v.args[1])
 			}
-			_, err = v.call("groupListAdd", v.args[0], v.args[1])
+			_, err = v.change("groupListAdd", v.args[0], v.args[1])
 			return err
 		},
 	}
 }
 
-func blockGroup() spec {
+// ownGroup is block-group and remove-group: the group must be the tag's own.
+func ownGroup(use, short, call string) spec {
 	return spec{
-		use: "block-group TAG GROUP", short: "Block a group in a tag", group: groupTag, login: true, min: 2, max: 2, complete: []string{"tag", ""},
+		use: use, short: short, group: groupTag, login: true, min: 2, max: 2, complete: []string{"tag", ""},
 		run: func(v *invocation) error {
 			names, err := v.ownGroups(v.args[0])
 			if err != nil {
@@ -66,7 +68,7 @@ func blockGroup() spec {
 			if !slices.Contains(names, v.args[1]) {
 				return fmt.Errorf("tag %s has no group %s of its own", v.args[0], v.args[1])
 			}
-			_, err = v.call("groupListBlock", v.args[0], v.args[1])
+			_, err = v.change(call, v.args[0], v.args[1])
 			return err
 		},
 	}
@@ -77,7 +79,7 @@ func groupPackages(name, short, call string) spec {
 		use: name + " TAG GROUP PACKAGE…", short: short, group: groupTag, login: true, min: 3, max: -1, complete: []string{"tag", "", "package"},
 		run: func(v *invocation) error {
 			for _, pkg := range v.args[2:] {
-				if _, err := v.call(call, v.args[0], v.args[1], pkg); err != nil {
+				if _, err := v.change(call, v.args[0], v.args[1], pkg); err != nil {
 					return err
 				}
 			}
@@ -90,7 +92,7 @@ func groupRequirement(name, short, call string) spec {
 	return spec{
 		use: name + " TAG GROUP REQUIRED_GROUP", short: short, group: groupTag, login: true, min: 3, max: 3, complete: []string{"tag", ""},
 		run: func(v *invocation) error {
-			_, err := v.call(call, v.args[0], v.args[1], v.args[2])
+			_, err := v.change(call, v.args[0], v.args[1], v.args[2])
 			return err
 		},
 	}
@@ -100,7 +102,7 @@ func listGroups() spec {
 	var blocked bool
 	var when eventOptions
 	return spec{
-		use: "list-groups TAG [GROUP]", short: "List a tag's groups and what is in them", group: groupInfo, min: 1, max: 2, json: true, complete: []string{"tag", ""},
+		use: "list-groups TAG [GROUP]", short: "List a tag's groups and what is in them", past: true, group: groupInfo, min: 1, max: 2, json: true, complete: []string{"tag", ""},
 		flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&blocked, "show-blocked", false, "blocked ones too")
 			when.register(f)
@@ -177,20 +179,25 @@ func (v *invocation) showGroupList(groups []row) error {
 }
 
 func showGroups() spec {
-	var comps, expand, blocked bool
+	var comps, expand, asSpec, blocked bool
 	return spec{
-		use: "show-groups TAG", short: "Show a tag's groups as data, or as comps.xml", group: groupInfo, min: 1, max: 1, json: true, complete: []string{"tag"},
+		use: "show-groups TAG", short: "Show a tag's groups as data, or as comps.xml", group: groupInfo, min: 1, max: 1, json: true, past: true, complete: []string{"tag"},
 		example: "  moromi show-groups --comps f42-build >comps.xml",
 		flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&comps, "comps", false, "as comps.xml")
 			f.BoolVarP(&expand, "expand", "x", false, "with the packages of required groups in comps.xml")
+			f.BoolVar(&asSpec, "spec", false, "as the spec file of a package that requires what the group build has")
 			f.BoolVar(&blocked, "show-blocked", false, "blocked ones too")
 		},
 		run: func(v *invocation) error {
-			if blocked && comps {
-				return usagef("--show-blocked does not go with --comps")
+			if blocked && (comps || asSpec) {
+				return usagef("--show-blocked does not go with --comps and --spec")
 			}
-			opts := kw{}
+			event, err := v.asOf()
+			if err != nil {
+				return err
+			}
+			opts := withEvent(kw{}, event)
 			if blocked {
 				opts["incl_blocked"] = true
 			}
@@ -202,8 +209,11 @@ func showGroups() spec {
 			case v.json:
 				return v.printJSON(answer)
 			case comps:
-				_, err := v.Out.Write(v.Comps(hubclient.Structs(answer), expand))
-				return err
+				v.printf("%s\n", v.Comps(hubclient.Structs(answer), expand))
+				return nil
+			case asSpec:
+				v.println(groupSpec(hubclient.Structs(answer)))
+				return nil
 			}
 			v.println(pprint(answer))
 			return nil
@@ -288,7 +298,7 @@ func (v *invocation) importGroup(g compsGroup, tag string, force bool) error {
 		lang = g.LangOnly
 	}
 	v.printf("Group: %s (%s)\n", g.ID, pyStr(name))
-	if _, err := v.call("groupListAdd", tag, g.ID, kw{
+	if _, err := v.change("groupListAdd", tag, g.ID, kw{
 		"force": force, "display_name": name, "is_default": isTrue(g.Default), "uservisible": isTrue(g.UserVisible),
 		"description": untranslated(g.Description), "langonly": lang, "biarchonly": isTrue(g.BiarchOnly),
 	}); err != nil {
@@ -301,7 +311,7 @@ func (v *invocation) importGroup(g compsGroup, tag string, force bool) error {
 		}
 		v.printf("  Package: %s: %s\n", p.Name, pyRepr(row(opts)))
 		opts["force"] = force
-		if _, err := v.call("groupPackageListAdd", tag, g.ID, p.Name, opts); err != nil {
+		if _, err := v.change("groupPackageListAdd", tag, g.ID, p.Name, opts); err != nil {
 			return err
 		}
 	}

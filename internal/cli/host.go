@@ -36,7 +36,7 @@ func addHost() spec {
 			if principal != "" {
 				opts["krb_principal"] = principal
 			}
-			n, err := v.number("addHost", v.args[0], v.args[1:], opts)
+			n, err := v.changeNumber("addHost", v.args[0], v.args[1:], opts)
 			if err != nil {
 				return err
 			}
@@ -104,7 +104,7 @@ func editHost() spec {
 			for _, h := range v.args {
 				calls = append(calls, method("editHost", h, opts))
 			}
-			results, err := v.multi(calls)
+			results, err := v.changeAll(calls)
 			if err != nil {
 				return err
 			}
@@ -136,7 +136,7 @@ func switchHost(name, short, call string) spec {
 					calls = append(calls, method("editHost", h, kw{"comment": comment}))
 				}
 			}
-			_, err := v.multi(calls)
+			_, err := v.changeAll(calls)
 			return err
 		},
 	}
@@ -275,41 +275,20 @@ func (v *invocation) showHosts(hosts []row, o *listHostsFlags) {
 
 func hostInfo() spec {
 	return spec{
-		use: "hostinfo HOST…", short: "Show build hosts", group: groupInfo, min: 1, max: -1, json: true, complete: []string{"host"},
+		use: "hostinfo HOST…", short: "Show build hosts", group: groupInfo, min: 1, max: -1, json: true, past: true, complete: []string{"host"},
 		run: func(v *invocation) error {
-			missing := false
-			list := []row{}
-			for _, arg := range v.args {
-				h, err := v.one("getHost", reference(arg))
-				if err != nil {
-					return err
-				}
-				switch {
-				case h == nil:
-					v.warnf("No such host: %s", arg)
-					missing = true
-				case v.json:
-					list = append(list, h)
-				default:
-					if err := v.showHost(h); err != nil {
-						return err
-					}
-				}
+			event, err := v.asOf()
+			if err != nil {
+				return err
 			}
-			if v.json {
-				if err := v.printJSON(list); err != nil {
-					return err
-				}
-			}
-			if missing {
-				return &statusError{statusFailed}
-			}
-			return nil
+			v.showMoment(event, "Querying")
+			return v.each("host", func(arg string) (row, error) { return v.one("getHost", reference(arg), withEvent(kw{}, event)) },
+				func(h row) error { return v.showHost(h, event) })
 		},
 	}
 }
 
-func (v *invocation) showHost(h row) error {
+func (v *invocation) showHost(h, event row) error {
 	v.printf("Name: %s\nID: %d\nArches: %s\nCapacity: %s\nTask Load: %.2f\n", str(h, "name"), id(h), str(h, "arches"), str(h, "capacity"), hubclient.Float(h["task_load"]))
 	v.paragraph("Description", text(h, "description"))
 	v.paragraph("Comment", text(h, "comment"))
@@ -318,7 +297,7 @@ func (v *invocation) showHost(h row) error {
 		update = v.longTime(h["update_ts"])
 	}
 	v.printf("Enabled: %s\nReady: %s\nLast Update: %s\n", yesNo(h["enabled"]), yesNo(h["ready"]), update)
-	channels, err := v.list("listChannels", kw{"hostID": h["id"]})
+	channels, err := v.list("listChannels", withEvent(kw{"hostID": h["id"]}, event))
 	if err != nil {
 		return err
 	}

@@ -61,8 +61,8 @@ func (r rpmPath) epoch() any {
 
 // importFlags are the options of import.
 type importFlags struct {
-	test, create bool
-	epoch        string
+	test, create, link bool
+	epoch              string
 }
 
 func importRPMs() spec {
@@ -73,6 +73,7 @@ func importRPMs() spec {
 		example: "  moromi import foo-1.0-1.src.rpm foo-1.0-1.x86_64.rpm\n  moromi import --create-build --test *.rpm",
 		flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&o.test, "test", false, "only say what would be done")
+			registerLink(f, &o.link)
 			f.BoolVar(&o.create, "create-build", false, "create builds without a source rpm")
 			f.StringVar(&o.epoch, "src-epoch", "", "epoch of created builds (none: no epoch); otherwise that of the first rpm")
 		},
@@ -123,6 +124,7 @@ func (v *invocation) checkBuilds(groups map[string][]rpmPath, o *importFlags) er
 		}
 		if b == nil {
 			missing = append(missing, build)
+			v.printf("Missing build or srpm: %s\n", build)
 		}
 	}
 	if len(missing) == 0 || o.create {
@@ -159,7 +161,7 @@ func (v *invocation) importBuild(build string, rpms []rpmPath, o *importFlags) (
 			if r.header.IsSource() != source {
 				continue
 			}
-			done, err := v.importRPM(r, o.test)
+			done, err := v.importRPM(r, o)
 			if err != nil {
 				return false, err
 			}
@@ -189,12 +191,12 @@ func (v *invocation) emptyBuild(build string, from rpmPath, o *importFlags) erro
 		}
 	}
 	v.printf("Creating empty build: %s\n", build)
-	_, err = v.call("createEmptyBuild", kw{"name": n.Name, "version": n.Version, "release": n.Release, "epoch": epoch})
+	_, err = v.change("createEmptyBuild", kw{"name": n.Name, "version": n.Version, "release": n.Release, "epoch": epoch})
 	return err
 }
 
 // importRPM uploads and imports one rpm. What the hub refuses is said, and is no error: the others go on.
-func (v *invocation) importRPM(r rpmPath, test bool) (ok bool, err error) {
+func (v *invocation) importRPM(r rpmPath, o *importFlags) (ok bool, err error) {
 	known, err := v.one("getRPM", row{"name": r.id.Name, "version": r.id.Version, "release": r.id.Release, "arch": r.id.Arch})
 	if err != nil {
 		return false, err
@@ -207,22 +209,25 @@ func (v *invocation) importRPM(r rpmPath, test bool) (ok bool, err error) {
 		v.warnf("%s: the hub has a different rpm of this name: its sigmd5 is %s, yours is %s. Skipping import", r.path, text(known, "payloadhash"), r.header.SigMD5())
 		return false, nil
 	}
-	if test {
+	if o.test {
 		v.printf("Test mode -- skipping import for %s\n", r.path)
 		return true, nil
 	}
-	hub, err := v.connection()
+	dir := v.uniquePath("cli-import")
+	if o.link {
+		err = v.link(r.path, dir)
+	} else {
+		v.printf("uploading %s... ", r.path)
+		if err = v.upload(r.path, dir, true); err == nil {
+			v.printf("done")
+		}
+		v.println()
+	}
 	if err != nil {
 		return false, err
 	}
-	dir := v.uniquePath("cli-import")
-	v.printf("uploading %s... ", r.path)
-	if err := hub.UploadFile(v.ctx, r.path, dir, filepath.Base(r.path), nil); err != nil {
-		v.println()
-		return false, err
-	}
-	v.printf("done\nimporting %s... ", r.path)
-	_, err = v.call("importRPM", dir, filepath.Base(r.path))
+	v.printf("importing %s... ", r.path)
+	_, err = v.change("importRPM", dir, filepath.Base(r.path))
 	switch {
 	case hubError(err):
 		v.printf("\nError importing: %s\n", explain(err, v.global.debug))
@@ -236,12 +241,14 @@ func (v *invocation) importRPM(r rpmPath, test bool) (ok bool, err error) {
 }
 
 func importSignatures() spec {
-	var unsigned, test bool
+	var unsigned, test, write bool
 	return spec{
 		use: "import-sig RPM…", short: "Import the signatures of rpms, and make signed copies", group: groupAdmin, login: true, min: 1, max: -1, complete: []string{"file"},
 		flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&unsigned, "with-unsigned", false, "also of unsigned rpms")
 			f.BoolVar(&test, "test", false, "only say what would be done")
+			f.BoolVar(&write, "write", false, "accepted as Koji accepts it: signed copies are always made")
+			f.Lookup("write").Hidden = true
 		},
 		run: func(v *invocation) error {
 			failed := false
@@ -301,7 +308,7 @@ func (v *invocation) importSignature(path string, unsigned, test bool) (ok bool,
 	}
 	v.printf("Importing signature [key %s] from %s...\n", key, path)
 	if !test {
-		if _, err := v.call("addRPMSig", known["id"], base64.StdEncoding.EncodeToString(header)); err != nil {
+		if _, err := v.change("addRPMSig", known["id"], base64.StdEncoding.EncodeToString(header)); err != nil {
 			return false, err
 		}
 	}
@@ -309,6 +316,6 @@ func (v *invocation) importSignature(path string, unsigned, test bool) (ok bool,
 	if test {
 		return true, nil
 	}
-	_, err = v.call("writeSignedRPM", known["id"], key)
+	_, err = v.change("writeSignedRPM", known["id"], key)
 	return err == nil, err
 }

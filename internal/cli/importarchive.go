@@ -64,7 +64,7 @@ func importArchive() spec {
 				if err := v.deliver(file, dir, o.link, o.noProgress); err != nil {
 					return err
 				}
-				if _, err := v.call("importArchive", dir+"/"+name, build, o.kind, info); err != nil {
+				if _, err := v.change("importArchive", dir+"/"+name, build, o.kind, info); err != nil {
 					return err
 				}
 				v.printf("Imported: %s\n", name)
@@ -139,20 +139,29 @@ func (o *archiveFlags) build(v *invocation, info row) (row, error) {
 	}
 	switch o.kind {
 	case "maven":
-		_, err = v.call("createMavenBuild", build, info)
+		_, err = v.change("createMavenBuild", build, info)
 	case "win":
-		_, err = v.call("createWinBuild", build, row{"platform": "import"}) // on which it was built is not known
+		_, err = v.change("createWinBuild", build, row{"platform": "import"}) // on which it was built is not known
 	case "image":
-		_, err = v.call("createImageBuild", build)
+		_, err = v.change("createImageBuild", build)
 	}
 	return build, err
 }
 
 // deliver brings a file to a directory below the hub's work directory: by an upload or, with link, on a machine that has that directory.
 func (v *invocation) deliver(file, dir string, link, noProgress bool) error {
-	if !link {
-		return v.upload(file, dir, noProgress)
+	if link {
+		return v.link(file, dir)
 	}
+	err := v.upload(file, dir, noProgress)
+	if !v.global.quiet {
+		v.println()
+	}
+	return err
+}
+
+// link makes a file an upload by a hard link. The directory belongs to whom the hub's work directory belongs to.
+func (v *invocation) link(file, dir string) error {
 	work := filepath.Join(v.cfg.topDir, "work")
 	root, err := os.OpenRoot(work)
 	if err != nil {
@@ -172,9 +181,7 @@ func (v *invocation) deliver(file, dir string, link, noProgress bool) error {
 		}
 	}
 	dest := filepath.Join(work, dir, filepath.Base(file))
-	if !v.global.quiet && !v.json {
-		v.printf("Linking %s to: %s\n", filepath.Base(file), dest)
-	}
+	v.printf("Linking rpm to: %s\n", dest)
 	if err := os.Link(file, dest); err != nil {
 		return fmt.Errorf("--link: %w", err)
 	}

@@ -94,7 +94,7 @@ func addInheritance() spec {
 				"parent_id": parent["id"], "priority": priority, "maxdepth": depth,
 				"intransitive": o.intransitive, "noconfig": o.noConfig, "pkg_filter": o.filter,
 			})
-			_, err = v.call("setInheritanceData", tag["id"], links)
+			_, err = v.change("setInheritanceData", tag["id"], links)
 			return err
 		},
 	}
@@ -176,7 +176,7 @@ func editInheritance() spec {
 			if o.filter != "" {
 				link["pkg_filter"] = o.filter
 			}
-			_, err = v.call("setInheritanceData", tag["id"], links)
+			_, err = v.change("setInheritanceData", tag["id"], links)
 			return err
 		},
 	}
@@ -192,7 +192,7 @@ func removeInheritance() spec {
 				return err
 			}
 			links[i]["delete link"] = true
-			_, err = v.call("setInheritanceData", tag["id"], links)
+			_, err = v.change("setInheritanceData", tag["id"], links)
 			return err
 		},
 	}
@@ -200,9 +200,10 @@ func removeInheritance() spec {
 
 func listInheritance() spec {
 	var reverse bool
+	var stop, jump string
 	var when eventOptions
 	return spec{
-		use: "list-tag-inheritance TAG", short: "Show the tree of tags that a tag inherits from", group: groupInfo, min: 1, max: 1, json: true, complete: []string{"tag"},
+		use: "list-tag-inheritance TAG", short: "Show the tree of tags that a tag inherits from", past: true, group: groupInfo, min: 1, max: 1, json: true, complete: []string{"tag"},
 		long: `Show the tree of tags that a tag inherits from.
 
 Letters before a tag tell of limits, whose values taginfo shows:
@@ -212,9 +213,15 @@ Letters before a tag tell of limits, whose values taginfo shows:
   N  noconfig: packages only`,
 		flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&reverse, "reverse", false, "show the tags that inherit from it instead")
+			f.StringVar(&stop, "stop", "", "not supported")
+			f.StringVar(&jump, "jump", "", "not supported")
+			f.Lookup("stop").Hidden, f.Lookup("jump").Hidden = true, true
 			when.register(f)
 		},
 		run: func(v *invocation) error {
+			if stop != "" || jump != "" {
+				return usagef("--stop and --jump are options of old; hubs know them no longer")
+			}
 			event, err := v.moment(&when)
 			if err != nil {
 				return err

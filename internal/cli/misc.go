@@ -55,8 +55,8 @@ func hello() spec {
 
 // callFlags are the options of call.
 type callFlags struct {
-	json, jsonInput, jsonOutput, bare bool
-	kwargs                            string
+	json, jsonInput, jsonOutput, bare, python bool
+	kwargs                                    string
 }
 
 func callMethod() spec {
@@ -65,14 +65,15 @@ func callMethod() spec {
 		use: "call METHOD [ARGUMENT | NAME=VALUE]…", short: "Call any method of the hub", group: groupMisc, min: 1, max: -1, complete: []string{"method"},
 		long: `Call any method of the hub and print its answer. NAME=VALUE gives a named argument.
 
-Values are numbers, None, True, False or text, or JSON with --json-input.`,
+Values are numbers, None, True, False or text; with --json-input they are JSON, with --python what Python reads.`,
 		example: "  moromi call getTag f42\n  moromi call --json listTagged f42 latest=true\n  moromi call getBuild 17 strict=True",
 		flags: func(f *pflag.FlagSet) {
 			f.BoolVarP(&o.json, "json", "j", false, "JSON for arguments and answer")
 			f.BoolVar(&o.jsonInput, "json-input", false, "arguments are JSON")
 			f.BoolVar(&o.jsonOutput, "json-output", false, "print the answer as JSON")
-			f.BoolVarP(&o.bare, "bare-strings", "b", false, "take what is not JSON for text")
-			f.StringVar(&o.kwargs, "kwargs", "", "named arguments as a `JSON` object")
+			f.BoolVarP(&o.bare, "bare-strings", "b", false, "take what is not JSON or Python for text")
+			f.BoolVarP(&o.python, "python", "p", false, "arguments are Python literals, as \"['a', 1]\"")
+			f.StringVar(&o.kwargs, "kwargs", "", "named arguments as a `DICT`ionary: JSON with --json-input, else Python (which other arguments are then, too)")
 		},
 		run: func(v *invocation) error {
 			args, err := o.arguments(v.args[1:])
@@ -97,13 +98,35 @@ Values are numbers, None, True, False or text, or JSON with --json-input.`,
 	}
 }
 
+// value reads an argument in the syntax chosen.
+func (o *callFlags) value(word string) (any, error) {
+	read, syntax := func(s string) (any, error) { return argument(s, false), nil }, ""
+	switch {
+	case o.json || o.jsonInput:
+		read, syntax = xmlrpc.FromJSON, "JSON"
+	case o.python || o.kwargs != "":
+		read, syntax = pyLiteral, "a Python literal"
+	}
+	v, err := read(word)
+	if err != nil && o.bare {
+		return word, nil
+	}
+	if err != nil {
+		return nil, usagef("%q is not %s; --bare-strings takes it for text", word, syntax)
+	}
+	return v, nil
+}
+
 func (o *callFlags) arguments(words []string) ([]any, error) {
+	if o.python && (o.json || o.jsonInput) {
+		return nil, usagef("--python and --json-input exclude each other")
+	}
 	named := kw{}
 	if o.kwargs != "" {
-		v, err := xmlrpc.FromJSON(o.kwargs)
+		v, err := o.value(o.kwargs)
 		object, ok := v.(map[string]any)
 		if err != nil || !ok {
-			return nil, usagef("--kwargs must be a JSON object")
+			return nil, usagef("--kwargs must be a dictionary")
 		}
 		named = object
 	}
@@ -114,14 +137,9 @@ func (o *callFlags) arguments(words []string) ([]any, error) {
 		if m := name.FindStringSubmatch(w); m != nil {
 			key, value = m[1], m[2]
 		}
-		v := argument(value, false)
-		if o.json || o.jsonInput {
-			var err error
-			if v, err = xmlrpc.FromJSON(value); err != nil && o.bare {
-				v = value
-			} else if err != nil {
-				return nil, usagef("%q is not JSON; --bare-strings takes it for text", value)
-			}
+		v, err := o.value(value)
+		if err != nil {
+			return nil, err
 		}
 		if key != "" {
 			named[key] = v

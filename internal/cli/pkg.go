@@ -9,7 +9,7 @@ import (
 )
 
 func packageCommands() []spec {
-	return []spec{addPackage(), blockPackage(), unblockPackage(), removePackage(), setPackageOwner(), setPackageArches(), listPackages()}
+	return []spec{addPackage(), blockPackage(), unblockPackage(), removePackage(), setPackageOwner(), setPackageOwnerGlobal(), setPackageArches(), listPackages()}
 }
 
 // listed is the set of packages of a tag's list.
@@ -32,7 +32,7 @@ func (v *invocation) eachPackage(packages []string, call func(name string) hubcl
 	for _, name := range packages {
 		calls = append(calls, call(name))
 	}
-	_, err := v.multi(calls)
+	_, err := v.changeAll(calls)
 	return err
 }
 
@@ -168,7 +168,7 @@ func listPackages() spec {
 	var noInherit, blocked, dups bool
 	var when eventOptions
 	return spec{
-		use: "list-pkgs", short: "List packages, of a tag or of an owner", group: groupInfo, json: true, example: "  moromi list-pkgs --tag f42\n  moromi list-pkgs --owner alice",
+		use: "list-pkgs", short: "List packages, of a tag or of an owner", past: true, group: groupInfo, json: true, example: "  moromi list-pkgs --tag f42\n  moromi list-pkgs --owner alice",
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&owner, "owner", "", "only packages of this user")
 			f.StringVar(&tag, "tag", "", "only packages of this tag")

@@ -152,7 +152,8 @@ type spec struct {
 	aliases  []string
 	login    bool     // it needs a session
 	min, max int      // number of arguments; max < 0: any
-	json     bool     // it shows something, which --json shows as JSON
+	json     bool     // run itself prints JSON with --json; else what was changed is printed
+	past     bool     // it reads something versioned: --at chooses a moment of the past
 	complete []string // what the arguments name ("tag", "target", …); the last is for all that follow
 	flags    func(f *pflag.FlagSet)
 	run      func(v *invocation) error
@@ -165,6 +166,8 @@ type invocation struct {
 	flags *pflag.FlagSet
 	args  []string
 	json  bool
+	past  momentValue
+	done  []row // what was changed, for --json
 }
 
 // The groups of verbs in the help.
@@ -206,16 +209,18 @@ MOROMI_PASSWORD_FILE, or from a profile: a section of /etc/koji.conf, /etc/koji.
 		&cobra.Group{ID: groupDownload, Title: "Downloading:"}, &cobra.Group{ID: groupAdmin, Title: "Administration:"},
 		&cobra.Group{ID: groupMisc, Title: "Other:"})
 	p.global.register(root.Flags())
+	root.SetHelpCommand(helpCommand())
 	for _, group := range [][]spec{
 		buildCommands(), mavenCommands(), spinCommands(), imageCommands(), winCommands(), taskCommands(), watchCommands(), tagCommands(), inheritanceCommands(), targetCommands(), packageCommands(),
 		groupCommands(), taggedCommands(), taggingCommands(), buildInfoCommands(), rpmCommands(), historyCommands(), hostCommands(),
 		channelCommands(), userCommands(), permissionCommands(), repoCommands(), externalRepoCommands(), importCommands(), archiveCommands(), generatorCommands(),
-		downloadCommands(), miscCommands(), sideTagCommands(), runRootCommands(),
+		downloadCommands(), miscCommands(), taskAdminCommands(), schedulerCommands(), notificationCommands(), volumeCommands(), signedCommands(), sideTagCommands(), runRootCommands(),
 	} {
 		for _, s := range group {
 			root.AddCommand(p.command(s, root.Flags()))
 		}
 	}
+	root.InitDefaultHelpCmd()
 	return root
 }
 
@@ -233,11 +238,15 @@ func (p *program) command(s spec, global *pflag.FlagSet) *cobra.Command {
 		Args: func(_ *cobra.Command, args []string) error { return checkArgs(s, args) },
 	}
 	var asJSON bool
+	var past momentValue
 	if s.flags != nil {
 		s.flags(cmd.Flags())
 	}
-	if s.json {
-		cmd.Flags().BoolVar(&asJSON, "json", false, "print the hub's answer as JSON")
+	if cmd.Flags().Lookup("json") == nil {
+		cmd.Flags().BoolVar(&asJSON, "json", false, "print the hub's answers as JSON")
+	}
+	if s.past {
+		cmd.Flags().Var(&past, "at", "as of this moment: an event's number, or "+timeHelp)
 	}
 	cmd.InitDefaultHelpFlag()
 	global.VisitAll(func(f *pflag.Flag) {
@@ -252,7 +261,7 @@ func (p *program) command(s spec, global *pflag.FlagSet) *cobra.Command {
 		cmd.Flags().AddFlag(&shared)
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		v := &invocation{program: p, ctx: cmd.Context(), flags: cmd.Flags(), args: args, json: asJSON}
+		v := &invocation{program: p, ctx: cmd.Context(), flags: cmd.Flags(), args: args, json: asJSON, past: past}
 		if err := p.configure(); err != nil {
 			return err
 		}
@@ -262,7 +271,11 @@ func (p *program) command(s spec, global *pflag.FlagSet) *cobra.Command {
 				return err
 			}
 		}
-		return s.run(v)
+		err := s.run(v)
+		if asJSON && !s.json && (err == nil || len(v.done) > 0) {
+			err = errors.Join(err, v.printJSON(append([]row{}, v.done...)))
+		}
+		return err
 	}
 	p.completions(cmd, s)
 	return cmd
@@ -281,9 +294,18 @@ func checkArgs(s spec, args []string) error {
 	return nil
 }
 
-func (v *invocation) printf(format string, args ...any) { fmt.Fprintf(v.Out, format, args...) }
+// printf prints for people; with --json nothing but JSON is printed.
+func (v *invocation) printf(format string, args ...any) {
+	if !v.json {
+		fmt.Fprintf(v.Out, format, args...)
+	}
+}
 
-func (v *invocation) println(args ...any) { fmt.Fprintln(v.Out, args...) }
+func (v *invocation) println(args ...any) {
+	if !v.json {
+		fmt.Fprintln(v.Out, args...)
+	}
+}
 
 func (v *invocation) warnf(format string, args ...any) { fmt.Fprintf(v.Err, format+"\n", args...) }
 

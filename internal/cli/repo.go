@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +12,9 @@ import (
 	"moromi/internal/koji"
 )
 
-func repoCommands() []spec { return []spec{regenRepo(), requestRepo(), waitRepo(), repoInfo()} }
+func repoCommands() []spec {
+	return []spec{regenRepo(), requestRepo(), waitRepo(), waitRepoRequest(), repoInfo(), mockConfig()}
+}
 
 // defaultRepoTimeout is how many minutes a repository is waited for, as in Koji.
 const defaultRepoTimeout = 120
@@ -99,7 +100,7 @@ func requestRepo() spec {
 	var minEvent, atEvent int64
 	var current bool
 	return spec{
-		use: "request-repo TAG", short: "Ask for a repository of a tag", group: groupBuild, login: true, min: 1, max: 1, json: true, complete: []string{"tag"},
+		use: "request-repo TAG", short: "Ask for a repository of a tag", past: true, group: groupBuild, login: true, min: 1, max: 1, json: true, complete: []string{"tag"},
 		example: "  moromi request-repo --current --wait f42-build",
 		flags: func(f *pflag.FlagSet) {
 			o.register(f)
@@ -112,6 +113,14 @@ func requestRepo() spec {
 		run: func(v *invocation) error {
 			opts := kw{}
 			chosen := 0
+			event, err := v.asOf()
+			if err != nil {
+				return err
+			}
+			if event != nil {
+				opts["at_event"] = event["id"]
+				chosen++
+			}
 			if atEvent != 0 {
 				opts["at_event"] = atEvent
 				chosen++
@@ -125,7 +134,7 @@ func requestRepo() spec {
 				chosen++
 			}
 			if chosen > 1 {
-				return usagef("only one of --at-event, --min-event and --current")
+				return usagef("only one of --at, --at-event, --min-event and --current")
 			}
 			return v.askForRepo(&o, opts)
 		},
@@ -387,72 +396,4 @@ func (w *repoWaiter) adviseTag() error {
 		w.warnf("Suggested tags: %s", strings.Join(names, ", "))
 	}
 	return err
-}
-
-func repoInfo() spec {
-	var buildroots bool
-	return spec{
-		use: "repoinfo REPO…", short: "Show repositories", group: groupInfo, min: 1, max: -1, json: true,
-		flags: func(f *pflag.FlagSet) { f.BoolVar(&buildroots, "buildroots", false, "list the buildroots made of it") },
-		run: func(v *invocation) error {
-			list := []row{}
-			missing := false
-			for _, arg := range v.args {
-				n, ok := reference(arg).(int64)
-				if !ok {
-					return usagef("a repository is named by its number, not %q", arg)
-				}
-				r, err := v.one("repoInfo", n, kw{"strict": false})
-				if err != nil {
-					return err
-				}
-				switch {
-				case r == nil:
-					v.warnf("No such repo: %s", arg)
-					missing = true
-				case v.json:
-					list = append(list, r)
-				default:
-					if err := v.showRepo(r, buildroots); err != nil {
-						return err
-					}
-				}
-			}
-			if v.json {
-				if err := v.printJSON(list); err != nil {
-					return err
-				}
-			}
-			if missing {
-				return &statusError{statusFailed}
-			}
-			return nil
-		},
-	}
-}
-
-func (v *invocation) showRepo(r row, buildroots bool) error {
-	if r["tag_name"] == nil {
-		return errors.New("the hub's answer about the repository has no tag")
-	}
-	address := fmt.Sprintf("%s/repos/%s/%d", v.cfg.topURL, str(r, "tag_name"), id(r))
-	if hubclient.Bool(r["dist"]) {
-		address = fmt.Sprintf("%s/repos-dist/%s/%d", v.cfg.topURL, str(r, "tag_name"), id(r))
-	}
-	v.printf("ID: %d\nTag ID: %s\nTag name: %s\nState: %s\nCreated: %s\nCreated event: %s\nURL: %s\nRepo json: %s/repo.json\nDist repo?: %s\nTask ID: %s\n",
-		id(r), str(r, "tag_id"), str(r, "tag_name"), koji.RepoState(hubclient.Int(r["state"])), v.longTime(r["create_ts"]), str(r, "create_event"),
-		address, address, yesNo(r["dist"]), str(r, "task_id"))
-	roots, err := v.list("listBuildroots", kw{"repoID": r["id"]})
-	if err != nil {
-		return err
-	}
-	v.printf("Number of buildroots: %d\n", len(roots))
-	if !buildroots || len(roots) == 0 {
-		return nil
-	}
-	v.println("Buildroots ID:")
-	for _, b := range roots {
-		v.printf("%15s%d\n", "", id(b))
-	}
-	return nil
 }

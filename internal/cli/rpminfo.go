@@ -19,34 +19,8 @@ func rpmInfo() spec {
 		example: "  moromi rpminfo foo-1.0-1.fc42.x86_64",
 		flags:   func(f *pflag.FlagSet) { f.BoolVar(&buildroots, "buildroots", false, "show the buildroots it was in") },
 		run: func(v *invocation) error {
-			missing := false
-			list := []row{}
-			for _, arg := range v.args {
-				r, err := v.one("getRPM", reference(arg))
-				if err != nil {
-					return err
-				}
-				switch {
-				case r == nil:
-					v.warnf("No such rpm: %s", arg)
-					missing = true
-				case v.json:
-					list = append(list, r)
-				default:
-					if err := v.showRPM(r, buildroots); err != nil {
-						return err
-					}
-				}
-			}
-			if v.json {
-				if err := v.printJSON(list); err != nil {
-					return err
-				}
-			}
-			if missing {
-				return &statusError{statusFailed}
-			}
-			return nil
+			return v.each("rpm", func(arg string) (row, error) { return v.one("getRPM", reference(arg)) },
+				func(r row) error { return v.showRPM(r, buildroots) })
 		},
 	}
 }

@@ -118,27 +118,19 @@ func (v *invocation) uploadBeside(path, prefix string, noProgress bool) (string,
 	if err := v.upload(path, dir, noProgress); err != nil {
 		return "", err
 	}
+	if !v.global.quiet {
+		v.println()
+	}
 	return dir + "/" + filepath.Base(path), nil
 }
 
-// upload sends a file to a directory below the hub's work directory and ends the line of its progress.
+// upload sends a file to a directory below the hub's work directory. Callers end the line of its progress.
 func (v *invocation) upload(path, dir string, noProgress bool) error {
 	hub, err := v.connection()
 	if err != nil {
 		return err
 	}
-	quiet := v.global.quiet || v.json
-	var progress func(done, total int64)
-	if v.Foreground && !quiet && !noProgress {
-		progress = v.uploadProgress()
-	}
-	if err := hub.UploadFile(v.ctx, path, dir, filepath.Base(path), progress); err != nil {
-		return err
-	}
-	if !quiet {
-		v.println()
-	}
-	return nil
+	return hub.UploadFile(v.ctx, path, dir, filepath.Base(path), v.progress(noProgress))
 }
 
 func spinLiveCD() spec {

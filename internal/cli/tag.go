@@ -57,7 +57,7 @@ func addTag() spec {
 				}
 				opts["extra"] = x
 			}
-			_, err := v.call("createTag", v.args[0], opts)
+			_, err := v.change("createTag", v.args[0], opts)
 			return err
 		},
 	}
@@ -152,7 +152,7 @@ func editTag() spec {
 				}
 				opts["extra"] = x
 			}
-			_, err := v.call("editTag2", v.args[0], opts)
+			_, err := v.change("editTag2", v.args[0], opts)
 			return err
 		},
 	}
@@ -172,17 +172,18 @@ func removeTag() spec {
 			if err != nil {
 				return err
 			}
-			_, err = v.call("deleteTag", tag["id"])
+			_, err = v.change("deleteTag", tag["id"])
 			return err
 		},
 	}
 }
 
 func cloneTag() spec {
-	var config, groups, pkgs, builds, all, latest, inherit, noDelete, force, notify bool
+	var config, groups, pkgs, builds, all, latest, inherit, noDelete, force, notify, test, verbose bool
+	var batch int64
 	var when eventOptions
 	return spec{
-		use: "clone-tag SOURCE DESTINATION", short: "Copy a tag onto another, which is created if need be", group: groupTag, login: true,
+		use: "clone-tag SOURCE DESTINATION", short: "Copy a tag onto another, which is created if need be", past: true, group: groupTag, login: true,
 		min: 2, max: 2, complete: []string{"tag"}, example: "  moromi clone-tag --all --latest-only f42 f42-snapshot",
 		flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&config, "config", false, "copy the configuration")
@@ -195,6 +196,12 @@ func cloneTag() spec {
 			f.BoolVar(&noDelete, "no-delete", false, "leave what the destination has and the source has not")
 			f.BoolVar(&notify, "notify", false, "accepted as Koji accepts it; the hub decides about notifications")
 			f.BoolVarP(&force, "force", "f", false, "even if a tag is locked")
+			f.BoolVarP(&test, "test", "n", false, "not supported: the hub clones")
+			f.BoolVarP(&verbose, "verbose", "v", false, "accepted as Koji accepts it")
+			f.Int64Var(&batch, "batch", 0, "accepted as Koji accepts it")
+			for _, old := range []string{"test", "verbose", "batch"} {
+				f.Lookup(old).Hidden = true
+			}
 			when.register(f)
 		},
 		run: func(v *invocation) error {
@@ -206,6 +213,9 @@ func cloneTag() spec {
 			}
 			if builds && !pkgs {
 				return usagef("--builds needs --pkgs")
+			}
+			if test {
+				return usagef("the hub clones a tag; it cannot say beforehand what it would do")
 			}
 			event, err := v.moment(&when)
 			if err != nil {
@@ -232,7 +242,7 @@ func cloneTag() spec {
 				name = "snapshotTagModify"
 				opts["remove"] = !noDelete
 			}
-			_, err = v.call(name, source["id"], v.args[1], opts)
+			_, err = v.change(name, source["id"], v.args[1], opts)
 			return err
 		},
 	}
@@ -306,13 +316,13 @@ func lockTag() spec {
 				case master && test:
 					v.printf("Would have set master lock for: %s\n", name)
 				case master:
-					_, err = v.call("editTag2", tag["id"], kw{"locked": true})
+					_, err = v.change("editTag2", tag["id"], kw{"locked": true})
 				case tag["perm_id"] == perms[i]["id"]:
 					v.printf("Tag %s: %s permission already required\n", name, perm)
 				case test:
 					v.printf("Would have set permission requirement %s for tag %s\n", perm, name)
 				default:
-					_, err = v.call("editTag2", tag["id"], kw{"perm_id": perms[i]["id"]})
+					_, err = v.change("editTag2", tag["id"], kw{"perm_id": perms[i]["id"]})
 				}
 				if err != nil {
 					return err
@@ -350,7 +360,7 @@ func unlockTag() spec {
 				case test:
 					v.printf("Tag %s: skipping changes: %s\n", str(tag, "name"), pyRepr(maps.Clone(row(opts))))
 				default:
-					if _, err := v.call("editTag2", tag["id"], opts); err != nil {
+					if _, err := v.change("editTag2", tag["id"], opts); err != nil {
 						return err
 					}
 				}

@@ -55,7 +55,7 @@ func listTagged() spec {
 	var kind string
 	var when eventOptions
 	return spec{
-		use: "list-tagged TAG [PACKAGE]", short: "List the builds or rpms in a tag, now or at a moment of the past", group: groupInfo, min: 1, max: 2, json: true,
+		use: "list-tagged TAG [PACKAGE]", short: "List the builds or rpms in a tag, now or at a moment of the past", past: true, group: groupInfo, min: 1, max: 2, json: true,
 		complete: []string{"tag", "package"},
 		example:  "  moromi list-tagged --latest --inherit f42\n  moromi list-tagged --rpms --arch x86_64 f42 foo\n  moromi list-tagged --before \"2026-01-31 12:00\" f42",
 		flags: func(f *pflag.FlagSet) {
@@ -163,7 +163,7 @@ func latestBuild() spec {
 	var arch, kind string
 	var all, paths bool
 	return spec{
-		use: "latest-build TAG PACKAGE…", short: "Show the latest builds of packages in a tag", group: groupInfo, aliases: []string{"latest-pkg"}, min: 1, max: -1, json: true,
+		use: "latest-build TAG PACKAGE…", short: "Show the latest builds of packages in a tag", group: groupInfo, aliases: []string{"latest-pkg"}, min: 1, max: -1, json: true, past: true,
 		complete: []string{"tag", "package"}, example: "  moromi latest-build f42-build foo\n  moromi latest-build --all f42",
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&arch, "arch", "", "the latest rpms of this architecture")
@@ -184,9 +184,14 @@ func latestBuild() spec {
 			case len(packages) == 0:
 				return usagef("latest-build needs a tag and a package, or --all")
 			}
+			event, err := v.asOf()
+			if err != nil {
+				return err
+			}
+			v.showMoment(event, "Querying")
 			var answers []any
 			for i, pkg := range packages {
-				answer, err := v.latest(v.args[0], pkg, arch, kind)
+				answer, err := v.latest(v.args[0], withEvent(kw{"package": pkg}, event), arch, kind)
 				if err != nil {
 					return err
 				}
@@ -207,11 +212,12 @@ func latestBuild() spec {
 	}
 }
 
-func (v *invocation) latest(tag string, pkg any, arch, kind string) (any, error) {
+// latest asks for the latest builds in a tag, or for their rpms of an architecture.
+func (v *invocation) latest(tag string, opts kw, arch, kind string) (any, error) {
 	if arch != "" {
-		return v.call("getLatestRPMS", tag, kw{"package": pkg, "arch": arch})
+		opts["arch"] = arch
+		return v.call("getLatestRPMS", tag, opts)
 	}
-	opts := kw{"package": pkg}
 	if kind != "" {
 		opts["type"] = kind
 	}

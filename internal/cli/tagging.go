@@ -173,7 +173,7 @@ func untagBuild() spec {
 				}
 				calls = append(calls, method("untagBuild", tag["name"], nvr(b), kw{"force": force}))
 			}
-			_, err = v.multi(calls)
+			_, err = v.changeAll(calls)
 			return err
 		},
 	}

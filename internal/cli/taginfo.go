@@ -14,7 +14,7 @@ import (
 func tagInfo() spec {
 	var when eventOptions
 	return spec{
-		use: "taginfo TAG…", short: "Show tags", group: groupInfo, min: 1, max: -1, json: true, complete: []string{"tag"},
+		use: "taginfo TAG…", short: "Show tags", past: true, group: groupInfo, min: 1, max: -1, json: true, complete: []string{"tag"},
 		example: "  moromi taginfo f42-build\n  moromi taginfo --before 2026-01-01 f42-build",
 		flags:   func(f *pflag.FlagSet) { when.register(f) },
 		run: func(v *invocation) error {

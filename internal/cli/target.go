@@ -34,7 +34,7 @@ func addTarget() spec {
 			if _, err := v.need("destination tag", "getTag", dest); err != nil {
 				return err
 			}
-			_, err := v.call("createBuildTarget", v.args[0], v.args[1], dest)
+			_, err := v.change("createBuildTarget", v.args[0], v.args[1], dest)
 			return err
 		},
 	}
@@ -64,7 +64,7 @@ func editTarget() spec {
 					return err
 				}
 			}
-			_, err = v.call("editBuildTarget", target["name"], first(rename, text(target, "name")),
+			_, err = v.change("editBuildTarget", target["name"], first(rename, text(target, "name")),
 				first(build, text(target, "build_tag_name")), first(dest, text(target, "dest_tag_name")))
 			return err
 		},
@@ -79,7 +79,7 @@ func removeTarget() spec {
 			if err != nil {
 				return err
 			}
-			_, err = v.call("deleteBuildTarget", target["id"])
+			_, err = v.change("deleteBuildTarget", target["id"])
 			return err
 		},
 	}
@@ -88,14 +88,19 @@ func removeTarget() spec {
 func listTargets() spec {
 	var name string
 	return spec{
-		use: "list-targets", short: "List build targets", group: groupInfo, json: true,
+		use: "list-targets", short: "List build targets", group: groupInfo, json: true, past: true,
 		flags: func(f *pflag.FlagSet) { f.StringVar(&name, "name", "", "only this target") },
 		run: func(v *invocation) error {
 			var which any
 			if name != "" {
 				which = name
 			}
-			targets, err := v.list("getBuildTargets", which)
+			event, err := v.asOf()
+			if err != nil {
+				return err
+			}
+			v.showMoment(event, "Querying")
+			targets, err := v.list("getBuildTargets", which, withEvent(kw{}, event))
 			if err != nil {
 				return err
 			}

@@ -49,7 +49,35 @@ func parseTime(s string, zone *time.Location) (float64, error) {
 	return 0, usagef("cannot read the time %q: give %s", s, timeHelp)
 }
 
-// eventOptions choose a moment of the past: --event, --ts, --before or --repo.
+// momentValue is --at: an event's number, or a time.
+type momentValue struct {
+	timeValue
+	event int64
+}
+
+func (m *momentValue) Type() string { return "MOMENT" }
+
+func (m *momentValue) Set(s string) error {
+	if n, ok := reference(s).(int64); ok && n > 0 {
+		m.text, m.event = s, n
+		return nil
+	}
+	m.event = 0
+	return m.timeValue.Set(s)
+}
+
+// asOf is the event that --at chooses, {id, ts}, or nil for now.
+func (v *invocation) asOf() (row, error) {
+	switch {
+	case !v.past.set():
+		return nil, nil
+	case v.past.event != 0:
+		return v.one("getEvent", v.past.event)
+	}
+	return v.one("getLastEvent", kw{"before": v.past.ts})
+}
+
+// eventOptions choose a moment of the past as Koji's commands do: --event, --ts, --before or --repo, besides --at.
 type eventOptions struct {
 	event, ts, repo int64
 	before          timeValue
@@ -65,6 +93,10 @@ func (o *eventOptions) register(f *pflag.FlagSet) {
 // moment is the event chosen, or nil for now. Koji's getLastEvent and getEvent answer it as {id, ts}.
 func (v *invocation) moment(o *eventOptions) (row, error) {
 	switch {
+	case v.past.set() && (o.event != 0 || v.flags.Changed("ts") || o.before.set() || o.repo != 0):
+		return nil, usagef("--at and --event, --ts, --before or --repo exclude each other")
+	case v.past.set():
+		return v.asOf()
 	case o.event != 0:
 		return v.one("getEvent", o.event)
 	case v.flags.Changed("ts"):

@@ -33,7 +33,7 @@ func addUser() spec {
 			if principal != "" {
 				opts["krb_principal"] = principal
 			}
-			n, err := v.number("createUser", v.args[0], opts)
+			n, err := v.changeNumber("createUser", v.args[0], opts)
 			if err != nil {
 				return err
 			}
@@ -73,7 +73,7 @@ func editUser() spec {
 			if rename != "" {
 				name = rename
 			}
-			_, err := v.call("editUser", v.args[0], name, changes)
+			_, err := v.change("editUser", v.args[0], name, changes)
 			return err
 		},
 	}
@@ -83,7 +83,7 @@ func switchUser(name, short, call string) spec {
 	return spec{
 		use: name + " NAME", short: short, group: groupAdmin, login: true, min: 1, max: 1, complete: []string{"user"},
 		run: func(v *invocation) error {
-			_, err := v.call(call, v.args[0])
+			_, err := v.change(call, v.args[0])
 			return err
 		},
 	}
@@ -145,34 +145,7 @@ func userInfo() spec {
 	return spec{
 		use: "userinfo NAME…", short: "Show users", group: groupInfo, min: 1, max: -1, json: true, complete: []string{"user"},
 		run: func(v *invocation) error {
-			missing := false
-			list := []row{}
-			for _, name := range v.args {
-				u, err := v.one("getUser", name, kw{"groups": true})
-				if err != nil {
-					return err
-				}
-				switch {
-				case u == nil:
-					v.warnf("No such user: %s", name)
-					missing = true
-				case v.json:
-					list = append(list, u)
-				default:
-					if err := v.showUser(u); err != nil {
-						return err
-					}
-				}
-			}
-			if v.json {
-				if err := v.printJSON(list); err != nil {
-					return err
-				}
-			}
-			if missing {
-				return &statusError{statusFailed}
-			}
-			return nil
+			return v.each("user", func(name string) (row, error) { return v.one("getUser", name, kw{"groups": true}) }, v.showUser)
 		},
 	}
 }
@@ -228,7 +201,7 @@ func userType(v any) string {
 }
 
 func permissionCommands() []spec {
-	return []spec{grantPermission(), revokePermission(), listPermissions()}
+	return []spec{grantPermission(), revokePermission(), editPermission(), listPermissions()}
 }
 
 // knownUsers looks up users before anything is changed.
@@ -269,7 +242,7 @@ func grantPermission() spec {
 				opts["description"] = description
 			}
 			for _, u := range users {
-				if _, err := v.call("grantPermission", u["name"], v.args[0], opts); err != nil {
+				if _, err := v.change("grantPermission", u["name"], v.args[0], opts); err != nil {
 					return err
 				}
 			}
@@ -287,11 +260,21 @@ func revokePermission() spec {
 				return err
 			}
 			for _, u := range users {
-				if _, err := v.call("revokePermission", u["name"], v.args[0]); err != nil {
+				if _, err := v.change("revokePermission", u["name"], v.args[0]); err != nil {
 					return err
 				}
 			}
 			return nil
+		},
+	}
+}
+
+func editPermission() spec {
+	return spec{
+		use: "edit-permission PERMISSION DESCRIPTION", short: "Say what a permission is for", group: groupAdmin, login: true, min: 2, max: 2, complete: []string{"permission", ""},
+		run: func(v *invocation) error {
+			_, err := v.change("editPermission", v.args[0], v.args[1])
+			return err
 		},
 	}
 }

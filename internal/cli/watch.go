@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,7 +39,7 @@ func (o *taskFilter) set() bool {
 func watchTask() spec {
 	var filter taskFilter
 	return spec{
-		use: "watch-task TASK…", short: "Show the progress of tasks until they end", group: groupMonitor, aliases: []string{"watch-tasks"}, max: -1,
+		use: "watch-task TASK…", short: "Show the progress of tasks until they end", group: groupMonitor, aliases: []string{"watch-tasks"}, max: -1, json: true,
 		long:    "Show the progress of tasks and of those that they start, until all have ended. The exit status is 1 if one of the tasks named failed or was canceled.",
 		example: "  moromi watch-task 1234\n  moromi watch-task --mine", complete: []string{"task"},
 		flags: func(f *pflag.FlagSet) { filter.register(f) },
@@ -52,7 +53,11 @@ func watchTask() spec {
 					return err
 				}
 			}
-			return v.watch(tasks, v.global.quiet)
+			err = v.watch(tasks, v.global.quiet || v.json)
+			if v.json && v.ctx.Err() == nil {
+				err = errors.Join(v.tasksJSON(tasks, false), err)
+			}
+			return err
 		},
 	}
 }

@@ -19,7 +19,8 @@ func watchLogs() spec {
 	var name string
 	var mine, follow bool
 	return spec{
-		use: "watch-logs TASK…", short: "Show the logs of tasks as they are written", group: groupMonitor, max: -1, complete: []string{"task"},
+		use: "watch-logs TASK…", short: "Show the logs of tasks as they are written", group: groupMonitor, max: -1, json: true, complete: []string{"task"},
+		long:    "Show the logs of tasks as they are written. With --json, each piece of a log is an object of its own: task, volume, log, offset and text.",
 		example: "  moromi watch-logs -f 1234\n  moromi watch-logs --log build.log 1235",
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&name, "log", "", "only this log")
@@ -125,7 +126,14 @@ func (w *logWatcher) copy(key logKey) error {
 		if err != nil || len(data) == 0 {
 			return err
 		}
+		offset := w.offsets[key]
 		w.offsets[key] += int64(len(data))
+		if w.json {
+			if err := w.printJSON(row{"task": key.task, "volume": key.file.volume, "log": key.file.name, "offset": offset, "text": string(data)}); err != nil {
+				return err
+			}
+			continue
+		}
 		if !w.any || key != w.last {
 			if w.any {
 				w.println()

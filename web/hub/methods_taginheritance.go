@@ -2,6 +2,8 @@ package hub
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 
 	tagaggregate "moromi/aggregates/tag"
 	"moromi/internal/fault"
@@ -107,18 +109,31 @@ func (d Deps) inheritanceLink(c *Call, x any) (tagaggregate.Link, error) {
 		return l, err
 	}
 	l.ParentID = p["id"].(int64)
-	var isInt bool
-	if l.Priority, isInt = m["priority"].(int64); !isInt {
-		return l, fault.New(fault.Parameter, "priority must be an integer, not %s", pyType(m["priority"]))
+	if l.Priority, err = linkNumber(m, "priority"); err != nil {
+		return l, err
 	}
 	if m["maxdepth"] != nil {
-		depth, isInt := m["maxdepth"].(int64)
-		if !isInt {
-			return l, fault.New(fault.Parameter, "maxdepth must be an integer, not %s", pyType(m["maxdepth"]))
+		depth, err := linkNumber(m, "maxdepth")
+		if err != nil {
+			return l, err
 		}
 		l.MaxDepth = &depth
 	}
 	l.Intransitive, l.NoConfig = xmlrpc.Truthy(m["intransitive"]), xmlrpc.Truthy(m["noconfig"])
 	l.PackageFilter, _ = m["pkg_filter"].(string)
 	return l, nil
+}
+
+// linkNumber is a member of a link that is a whole number. Koji's client sends the priority that its user typed as text, which Koji's
+// database takes for a number.
+func linkNumber(m map[string]any, key string) (int64, error) {
+	switch v := m[key].(type) {
+	case int64:
+		return v, nil
+	case string:
+		if n, err := strconv.ParseInt(strings.TrimSpace(v), 10, 32); err == nil {
+			return n, nil
+		}
+	}
+	return 0, fault.New(fault.Parameter, "%s must be an integer, not %s", key, pyType(m[key]))
 }
