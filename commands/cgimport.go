@@ -287,8 +287,8 @@ func text(s *string) any {
 // chooseVolume asks the volume policy where the build goes.
 func (imp *contentImport) chooseVolume(ctx context.Context) error {
 	m := imp.meta.Build
-	v, err := imp.s.PolicyVolume(ctx, map[string]any{"package": m.Name, "version": m.Version, "release": m.Release, "source": text(m.Source),
-		"cg_list": []any{imp.generator["name"]}, "import": true, "import_type": "cg", "user_id": imp.a.UserID})
+	v, err := imp.s.PolicyVolume(ctx, imp.a, map[string]any{"package": m.Name, "version": m.Version, "release": m.Release, "source": text(m.Source),
+		"cg_list": []any{imp.generator["name"]}, "import": true, "import_type": "cg", "user_id": imp.a.UserID}, false)
 	if err != nil {
 		return err
 	}
