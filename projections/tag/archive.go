@@ -66,13 +66,9 @@ func MavenArchives(ctx context.Context, db query.DB, tag int64, inherited bool, 
 	if err != nil {
 		return nil, err
 	}
-	entries, err := PackageList(ctx, db, PackageFilter{Tag: &tag, Inherited: true, NoOwners: true}, event)
+	listed, err := listedPackages(ctx, db, tag, nil, event)
 	if err != nil {
 		return nil, err
-	}
-	listed := map[int64]bool{}
-	for _, p := range entries {
-		listed[p["package_id"].(int64)] = !p["blocked"].(bool)
 	}
 	out := []query.Row{}
 	choice := mavenChoice{builds: map[[2]string]map[string]int64{}, seen: map[int64]bool{}}

@@ -122,12 +122,6 @@ func taggings(ctx context.Context, db query.DB, tags []int64, f BuildFilter, pkg
 			return nil, err
 		}
 		q.Join("join build_types bt on bt.build_id = build.id").Where("bt.btype_id = ?", id)
-		switch f.Type {
-		case "maven":
-			q.Join("join maven_builds m on m.build_id = build.id").Col("maven_group_id", "m.group_id").Col("maven_artifact_id", "m.artifact_id").Col("maven_version", "m.version")
-		case "win":
-			q.Join("join win_builds w on w.build_id = build.id").Col("platform", "w.platform")
-		}
 	}
 	out := map[int64][]tagging{}
 	var t tagging
@@ -148,6 +142,12 @@ func buildRows(ctx context.Context, db query.DB, chosen []tagging, f BuildFilter
 		Join("join events on events.id = build.create_event").Join("join package on package.id = build.pkg_id").
 		Join("join volume on volume.id = build.volume_id").Join("join users on users.id = build.owner").
 		Join("left join users promoter on promoter.id = build.promoter").At("l", event).OrderBy("c.n")
+	switch f.Type {
+	case "maven":
+		q.Join("join maven_builds m on m.build_id = build.id").Col("maven_group_id", "m.group_id").Col("maven_artifact_id", "m.artifact_id").Col("maven_version", "m.version")
+	case "win":
+		q.Join("join win_builds w on w.build_id = build.id").Col("platform", "w.platform")
+	}
 	if f.Extra {
 		q.Col("extra", "build.extra")
 	}
