@@ -35,6 +35,9 @@ if [ -z "${MOROMI_TEST_POSTGRES:-}" ]; then
 	export MOROMI_TEST_POSTGRES
 fi
 
+# The benchmarks of the big site share one: to make it takes minutes.
+export MOROMI_BENCH_SITE=${MOROMI_BENCH_SITE:-$work/site}
+
 # A build needs a distribution with a compiler, which a machine need not have.
 if [ -z "${MOROMI_TEST_REPO:-}" ] && grep -q BenchmarkBuildC "$work/wanted"; then
 	echo "bench: build_c_overhead_p50 is left out: MOROMI_TEST_REPO names no repository with gcc" >&2

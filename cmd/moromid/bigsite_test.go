@@ -80,7 +80,7 @@ func bigStart(b *testing.B, dir string) *daemon {
 	return d
 }
 
-// bigTags makes what clients make: the tags with their inheritance, a host.
+// bigTags makes what clients make: the tags with their inheritance.
 func bigTags(b *testing.B, d *daemon) {
 	b.Helper()
 	admin := d.admin()
@@ -99,8 +99,6 @@ func bigTags(b *testing.B, d *daemon) {
 	}
 	call("createTag", "dist-candidate", "dist-0")
 	call("createTag", "dist-scratchpad", "dist-0")
-	call("addHost", "b1", []any{"x86_64"})
-	mustVerb(b, "b1pw\n", "user", "password", "b1", "--password-stdin", "--data", d.dir)
 }
 
 // bigFill writes the site's past into its ledger while the hub is down.

@@ -85,7 +85,7 @@ func runRoot() spec {
 			if err != nil {
 				return err
 			}
-			if v.json {
+			if v.json && (o.noWait || !o.watch) { // who watches prints it at the end
 				if err := v.printJSON(row{"tasks": []int64{task}}); err != nil {
 					return err
 				}
@@ -96,7 +96,7 @@ func runRoot() spec {
 			case o.noWait:
 				return nil
 			case o.watch:
-				return v.finish([]int64{task}, &waitOptions{wait: true}, v.global.quiet)
+				return v.finish([]int64{task}, &waitOptions{wait: true}, v.global.quiet || v.json)
 			}
 			return v.runRootOutput(task)
 		},
