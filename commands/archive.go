@@ -72,6 +72,9 @@ func (s *Service) ImportArchives(ctx context.Context, a Actor, b query.Row, in [
 	err = s.withBuildFiles(ctx, id, func() error {
 		// decide once without effect: a file in place is only touched when its archive is not on record
 		_, err := DecideOnly(ctx, s, a, "look up build", build.Stream(id), func(b *build.Build) ([]events.Event, error) {
+			if err := b.NoDraft(); err != nil {
+				return nil, err
+			}
 			for i, n := range in {
 				if !b.HasType(archives[i].BTypeID) {
 					return nil, fault.New(fault.Import, "Build does not have type %s", n.Type)

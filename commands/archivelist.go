@@ -75,15 +75,21 @@ func (s *Service) ArchiveFiles(ctx context.Context, id int64, strict bool) ([]qu
 		return nil, ctx.Err()
 	}
 	l := &listing{id: id, files: []query.Row{}}
-	if kind == "zip" {
-		err = l.zip(f)
-	} else {
-		err = l.tar(ctx, f)
-	}
-	if err != nil && fault.Of(err) == nil && ctx.Err() == nil {
+	if err = l.read(ctx, f, kind); err != nil && fault.Of(err) == nil && ctx.Err() == nil {
 		err = fault.Wrap(err, fault.Generic, "archive %d cannot be read as %s", id, kind)
 	}
 	return l.files, err
+}
+
+func (l *listing) read(ctx context.Context, f *os.File, kind string) error {
+	if kind != "zip" {
+		return l.tar(ctx, f)
+	}
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return l.zip(f, st.Size())
 }
 
 // openArchive opens an archive's file, nil if it has none.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"time"
 
 	"golang.org/x/text/encoding/charmap"
@@ -37,13 +36,9 @@ const (
 
 var errNoZip = errors.New("not a zip file, or a damaged one")
 
-// zip lists a zip file.
-func (l *listing) zip(f *os.File) error {
-	st, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	entries, from, length, err := zipDirectory(f, st.Size())
+// zip lists a zip file of so many bytes.
+func (l *listing) zip(f io.ReaderAt, size int64) error {
+	entries, from, length, err := zipDirectory(f, size)
 	if err != nil {
 		return err
 	}
