@@ -280,6 +280,10 @@ func TestCustomAuthorisation(t *testing.T) {
 	inner := func(params ...any) []any {
 		return []any{[]any{map[string]any{"methodName": "createTag", "params": params}}}
 	}
+	reservation := map[string]any{"name": "cg", "version": "1", "release": "1"}
+	const contentDocument = `{"metadata_version": 0, "build": {"name": "x", "version": "1", "release": "1", "source": "", "start_time": 0, "end_time": 0, "extra": {}},
+		"buildroots": [{"id": 1, "content_generator": {"name": "osb", "version": "1"}, "container": {"type": "", "arch": ""}, "host": {"os": "", "arch": ""}, "components": [], "tools": []}],
+		"output": [{"buildroot_id": 1, "type": "log", "filename": "x.log", "filesize": 1, "checksum": "x", "checksum_type": "md5"}]}`
 	for _, c := range []struct {
 		user, method string
 		params       []any
@@ -330,6 +334,29 @@ func TestCustomAuthorisation(t *testing.T) {
 		{"alice", "multiCall", inner("t1"), fault.ActionNotAllowed},
 		{"alice", "system.multicall", inner("t2"), fault.ActionNotAllowed},
 		{"kojiadmin", "multiCall", inner("t3"), 0},
+		{"", "importArchive", []any{"a/x", "foo-1-1", "image", map[string]any{}}, fault.ActionNotAllowed},
+		{"alice", "importArchive", []any{"a/x", "foo-1-1", "maven", map[string]any{}}, fault.ActionNotAllowed},
+		{"alice", "importArchive", []any{"a/x", "foo-1-1", "nosuch", map[string]any{}}, fault.Generic},
+		{"kojiadmin", "grantPermission", []any{"bob", "win-import"}, 0},
+		{"bob", "importArchive", []any{"a/x", "foo-1-1", "maven", map[string]any{}}, fault.ActionNotAllowed},
+		{"bob", "importArchive", []any{"a/x", "foo-1-1", "image", map[string]any{}}, fault.ActionNotAllowed},
+		{"bob", "importArchive", []any{"a/x", "foo-1-1", "win", map[string]any{}}, fault.Generic}, // no such build
+		{"kojiadmin", "grantCGAccess", []any{"cguser", "osb", xmlrpc.Kwargs{"create": true}}, 0},
+		{"kojiadmin", "grantCGAccess", []any{"alice", "other", xmlrpc.Kwargs{"create": true}}, 0},
+		{"", "CGInitBuild", []any{"osb", reservation}, fault.Auth},
+		{"", "CGInitBuild", []any{"nosuch", reservation}, fault.Generic}, // the generator is looked up first, as in Koji
+		{"alice", "CGInitBuild", []any{"osb", reservation}, fault.Auth},
+		{"kojiadmin", "CGInitBuild", []any{"osb", reservation}, fault.Auth}, // an administrator is no user of it
+		{"cguser", "CGInitBuild", []any{"osb", reservation}, 0},
+		{"alice", "CGRefundBuild", []any{"osb", "cg-1-1", "x"}, fault.Auth},
+		{"alice", "CGRefundBuild", []any{"other", "cg-1-1", "x"}, fault.Generic}, // it has no token
+		{"", "CGImport", []any{"metadata.json", "d"}, fault.Auth},
+		{"", "CGImport", []any{"no document", "d"}, fault.Generic},
+		{"alice", "CGImport", []any{contentDocument, "d"}, fault.Auth},
+		{"kojiadmin", "CGImport", []any{contentDocument, "d"}, fault.Auth},
+		{"cguser", "CGImport", []any{contentDocument, "d"}, fault.Generic}, // nothing was uploaded
+		{"kojiadmin", "revokeCGAccess", []any{"cguser", "osb"}, 0},
+		{"cguser", "CGImport", []any{contentDocument, "d"}, fault.Auth},
 	} {
 		caller := &client{site: s}
 		if c.user != "" {
