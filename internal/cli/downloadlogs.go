@@ -106,7 +106,7 @@ func (d *logDownload) build(build row) error {
 			continue
 		}
 		err := d.write(path.Join(buildLabel(build), text(l, "dir"), name), func(w io.Writer, _ int64) error {
-			_, err := hub.DownloadURL(d.ctx, d.cfg.topURL+"/"+escapePath(text(l, "path")), w, nil)
+			_, err := hub.DownloadURL(d.ctx, d.cfg.topURL+"/"+escapePath(path.Clean(text(l, "path"))), w, nil)
 			return err
 		}, false)
 		if err != nil {

@@ -38,11 +38,12 @@ func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
 	rel := strings.Trim(strings.TrimPrefix(r.URL.Path, "/kojifiles"), "/")
+	rel = strings.ReplaceAll(rel, "/./", "/") // getBuildLogs' paths have it, and not every client leaves it out
 	if rel == "" {
 		f.list(w, r, nil, "")
 		return
 	}
-	if path.Clean(rel) != rel { // "..", "." or "//": no file has such a name
+	if path.Clean(rel) != rel { // "..", "." at an end, or "//": no file has such a name
 		http.NotFound(w, r)
 		return
 	}

@@ -67,6 +67,7 @@ func TestFiles(t *testing.T) {
 	}{
 		{"/packages/foo/1/1/x86_64/foo.rpm", 200, "0123456789", "public, max-age=31536000, immutable", "application/x-rpm"},
 		{"/packages/foo/1/1/data/logs/x86_64/build.log", 200, "log", "public, max-age=300", "text/plain; charset=utf-8"},
+		{"/packages/foo/1/1/data/logs/./x86_64/build.log", 200, "log", "public, max-age=300", "text/plain; charset=utf-8"},
 		{"/packages/foo/1/1/metadata.json", 200, "{}", "public, max-age=300", "application/json"},
 		{"/vol/far/packages/foo/2/1/src/foo.src.rpm", 200, "far", "public, max-age=31536000, immutable", "application/x-rpm"},
 		{"/packages/foo/2/1/src/foo.src.rpm", 200, "far", "public, max-age=31536000, immutable", "application/x-rpm"},
