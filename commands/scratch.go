@@ -21,18 +21,11 @@ type ScratchBuild struct {
 // MoveToScratch moves a scratch build's files to scratch/USER/task_ID and leaves symlinks. A call that a dying hub interrupted can be repeated:
 // files that are symlinks already are passed over.
 func (s *Service) MoveToScratch(ctx context.Context, a Actor, in ScratchBuild) error {
-	t, err := s.ownedTask(ctx, in.TaskID, in.HostID)
+	owner, err := s.scratchOwner(ctx, in.HostID, in.TaskID)
 	if err != nil {
 		return err
 	}
-	u, err := usermodel.ByID(ctx, s.DB, t["owner"].(int64))
-	if err != nil {
-		return err
-	}
-	if u == nil {
-		return fault.New(fault.Generic, "No such user: %v", t["owner"])
-	}
-	dir, err := storage.ScratchDir(storage.DefaultVolume, u["name"].(string), in.TaskID)
+	dir, err := storage.ScratchDir(storage.DefaultVolume, owner, in.TaskID)
 	if err != nil {
 		return err
 	}
@@ -40,6 +33,26 @@ func (s *Service) MoveToScratch(ctx context.Context, a Actor, in ScratchBuild) e
 	if err != nil {
 		return err
 	}
+	return s.moveToScratch(places)
+}
+
+// scratchOwner is the name of the owner of a task that the host has open.
+func (s *Service) scratchOwner(ctx context.Context, host, task int64) (string, error) {
+	t, err := s.ownedTask(ctx, task, host)
+	if err != nil {
+		return "", err
+	}
+	u, err := usermodel.ByID(ctx, s.DB, t["owner"].(int64))
+	if err != nil {
+		return "", err
+	}
+	if u == nil {
+		return "", fault.New(fault.Generic, "No such user: %v", t["owner"])
+	}
+	return u["name"].(string), nil
+}
+
+func (s *Service) moveToScratch(places []place) error {
 	for _, p := range places {
 		if st, err := s.Files.Lstat(p.from); err == nil && st.Mode()&fs.ModeSymlink != 0 {
 			continue
@@ -50,6 +63,64 @@ func (s *Service) MoveToScratch(ctx context.Context, a Actor, in ScratchBuild) e
 	}
 	s.finishAll(places)
 	return nil
+}
+
+// ScratchFiles are files of a task that go to a scratch directory as they lie: below the directory of the task Of, in Subdir.
+type ScratchFiles struct {
+	Delivered
+	Of     int64
+	Subdir string
+	Files  []string
+}
+
+// MoveFilesToScratch is MoveToScratch for builds of other types than rpm: what a task and those under it put out moves to scratch/USER/task_ID.
+func (s *Service) MoveFilesToScratch(ctx context.Context, host, task int64, files []ScratchFiles) error {
+	owner, err := s.scratchOwner(ctx, host, task)
+	if err != nil {
+		return err
+	}
+	var places []place
+	for _, f := range files {
+		for _, id := range []int64{f.TaskID, f.Of} {
+			if err := s.taskFamily(ctx, task, id); err != nil {
+				return err
+			}
+		}
+		dir, err := storage.ScratchDir(storage.DefaultVolume, owner, f.Of)
+		if err != nil {
+			return err
+		}
+		if dir, err = storage.Under(dir, f.Subdir); err != nil {
+			return err
+		}
+		more, err := s.scratchFiles(dir, f)
+		if err != nil {
+			return err
+		}
+		places = append(places, more...)
+	}
+	return s.moveToScratch(places)
+}
+
+// scratchFiles decides where the files go.
+func (s *Service) scratchFiles(dir storage.Path, f ScratchFiles) ([]place, error) {
+	places := make([]place, len(f.Files))
+	for i, rel := range f.Files {
+		from, err := f.path(rel)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.uploaded(from); err != nil {
+			return nil, err
+		}
+		if places[i].from, err = workPath(from); err != nil {
+			return nil, err
+		}
+		if places[i].to, err = storage.Under(dir, rel); err != nil {
+			return nil, err
+		}
+	}
+	return places, nil
 }
 
 // scratchPlaces checks what is delivered and decides where it goes.

@@ -4,6 +4,7 @@ package buildroot
 
 import (
 	"fmt"
+	"slices"
 
 	"moromi/events"
 	"moromi/internal/fault"
@@ -21,6 +22,7 @@ type Buildroot struct {
 	task             *int64
 	state            koji.BuildrootState
 	content          []string // digests
+	archives         map[int64]bool
 }
 
 // Apply takes an event of the stream.
@@ -34,6 +36,13 @@ func (b *Buildroot) Apply(e events.Event) {
 		b.state = koji.BuildrootState(e.State)
 	case events.BuildrootListed:
 		b.content = append(b.content, e.Digest)
+	case events.BuildrootArchivesListed:
+		if b.archives == nil {
+			b.archives = map[int64]bool{}
+		}
+		for _, id := range e.Archives {
+			b.archives[id] = true
+		}
 	}
 }
 
@@ -102,4 +111,27 @@ func (b *Buildroot) List(id int64, by By, digest string, count int, update bool,
 		return nil, true, nil
 	}
 	return []events.Event{events.BuildrootListed{ID: id, Digest: digest, Count: count, IsUpdate: update}}, false, nil
+}
+
+// maxListedArchives bounds the archives in one event: each takes up to twenty bytes, and an append has room for a megabyte.
+const maxListedArchives = 40_000
+
+// ArchivesListable tells why archives cannot be listed: they are while the build goes on.
+func (b *Buildroot) ArchivesListable(id int64, by By) error { return b.Listable(id, by, true) }
+
+// ListArchives adds archives to what was in the buildroot: those that are there already stay as they are. Project tells that the build itself asked
+// for them. The ids are ascending, none twice.
+func (b *Buildroot) ListArchives(id int64, by By, archives []int64, project bool) ([]events.Event, error) {
+	if err := b.ArchivesListable(id, by); err != nil {
+		return nil, err
+	}
+	fresh := slices.DeleteFunc(slices.Clone(archives), func(id int64) bool { return b.archives[id] })
+	var evs []events.Event
+	for part := range slices.Chunk(fresh, maxListedArchives) {
+		evs = append(evs, events.BuildrootArchivesListed{ID: id, Archives: part, Project: project})
+	}
+	if len(evs) > 1 {
+		return nil, fault.New(fault.Generic, "%d archives at once are too many for buildroot %d; list them in parts", len(fresh), id)
+	}
+	return evs, nil
 }

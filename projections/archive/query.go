@@ -216,3 +216,12 @@ func Match(ctx context.Context, db query.DB, filename string, size int64, checks
 	_, err = pgx.ForEachRow(rows, []any{&id, &others}, func() error { return nil })
 	return id, others, err
 }
+
+// Missing gives those of the ids that are no archives.
+func Missing(ctx context.Context, db query.DB, ids []int64) ([]int64, error) {
+	rows, err := db.Query(ctx, `select id from unnest($1::bigint[]) id where not exists (select from archiveinfo where archiveinfo.id = id.id) order by id`, ids)
+	if err != nil {
+		return nil, fmt.Errorf("look up archives: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int64])
+}

@@ -333,6 +333,19 @@ func IDs(ctx context.Context, db query.DB, nvras []koji.NVRA) ([]int64, error) {
 	return pgx.CollectRows(rows, pgx.RowTo[int64])
 }
 
+// FirstDraft gives the name of one of the rpms that belong to draft builds, "" if none does.
+func FirstDraft(ctx context.Context, db query.DB, ids []int64) (string, error) {
+	rows, err := db.Query(ctx, `select name || '-' || version || '-' || release || '.' || arch from rpminfo where id = any($1) and draft order by id limit 1`, ids)
+	if err != nil {
+		return "", fmt.Errorf("look up draft rpms: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	return found[0], nil
+}
+
 // Exist gives those of the ids that are rpms.
 func Exist(ctx context.Context, db query.DB, ids []int64) (map[int64]bool, error) {
 	rows, err := db.Query(ctx, `select id from rpminfo where id = any($1)`, ids)

@@ -83,14 +83,7 @@ func (d Deps) createMavenBuild(c *Call, a Args) (any, error) {
 	if d.NoMaven {
 		return nil, errNoMaven
 	}
-	info, ok := a.Get("maven_info").(map[string]any)
-	switch {
-	case !ok:
-		return nil, fault.New(fault.Generic, "Invalid type for maven_info: %s", pyType(a.Get("maven_info")))
-	case len(info) == 0:
-		return nil, fault.New(fault.Generic, "Maven info is empty")
-	}
-	m, err := commands.ReadMavenInfo(info)
+	m, err := mavenInfoOf(a.Get("maven_info"))
 	if err != nil {
 		return nil, err
 	}
@@ -156,6 +149,11 @@ func (d Deps) importArchive(c *Call, a Args) (any, error) {
 	if err := c.RequirePerm(kind + "-import"); err != nil {
 		return nil, err
 	}
+	return d.putArchive(c, a, kind)
+}
+
+// putArchive imports the file that a call names to the build that it names.
+func (d Deps) putArchive(c *Call, a Args, kind string) (any, error) {
 	b, err := d.theBuild(c, a.Get("buildinfo"))
 	if err != nil {
 		return nil, err

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"io/fs"
 	"path"
-	"strconv"
-	"strings"
 	"time"
 
 	"moromi/commands"
@@ -267,37 +265,11 @@ func (d Deps) getNextRelease(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	next, ok := nextRelease(last, incr)
+	next, ok := koji.NextRelease(last, incr)
 	if !ok {
 		return nil, fault.New(fault.Build, "Unable to increment release value: %s", last)
 	}
 	return next, nil
-}
-
-// nextRelease counts a release up: N, N.DIST or DATE.WORD.N; none becomes incr itself.
-func nextRelease(last string, incr int64) (string, bool) {
-	parts := strings.Split(last, ".")
-	at := -1
-	switch {
-	case last == "":
-		return strconv.FormatInt(incr, 10), true
-	case len(parts) <= 2 && digits(parts[0]):
-		at = 0
-	case len(parts) == 3 && digits(parts[2]):
-		at = 2
-	default:
-		return "", false
-	}
-	n, err := strconv.ParseInt(parts[at], 10, 64)
-	if err != nil {
-		return "", false
-	}
-	parts[at] = strconv.FormatInt(n+incr, 10)
-	return strings.Join(parts, "."), true
-}
-
-func digits(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
 }
 
 func (d Deps) getBuildType(c *Call, a Args) (any, error) {

@@ -47,10 +47,7 @@ func (d Deps) buildImage(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) buildImageIndirection(c *Call, a Args) (any, error) {
-	opts, err := a.Map("opts")
-	if err != nil {
-		return nil, err
-	}
+	opts, _ := a.Get("opts").(map[string]any)
 	_, scratch := opts["scratch"]
 	if _, template := opts["indirection_template_url"]; !scratch && !template {
 		return nil, fault.New(fault.ActionNotAllowed, "Non-scratch builds must provide url for the indirection template")

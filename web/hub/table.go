@@ -6,7 +6,7 @@ func DomainMethods(d Deps) []Method {
 	for _, table := range []func(Deps) []Method{
 		userMethods, policyMethods, channelMethods, hostMethods, taskMethods, schedulerMethods, hostTaskMethods, tagMethods, packageMethods, tagBuildMethods,
 		targetMethods, externalRepoMethods, tagGroupMethods, eventMethods, historyMethods,
-		buildMethods, hostBuildMethods, buildrootMethods, rpmMethods, rpmFileMethods, archiveMethods, archiveImportMethods, generatorMethods, volumeMethods, repoMethods, repoRequestMethods, hostRepoMethods,
+		buildMethods, hostBuildMethods, hostTypedMethods, buildrootMethods, rpmMethods, rpmFileMethods, archiveMethods, archiveImportMethods, generatorMethods, volumeMethods, repoMethods, repoRequestMethods, hostRepoMethods,
 		notificationMethods, searchMethods, pluginMethods, mavenTaskMethods, imageTaskMethods,
 	} {
 		all = append(all, table(d)...)

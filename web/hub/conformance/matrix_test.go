@@ -119,6 +119,7 @@ func wantCustom() map[string]func(principal) *refusal {
 		"deleteNotification": anyone, "deleteNotificationBlock": anyone, "packageListAdd": anyone, "packageListBlock": anyone,
 		"packageListRemove": anyone, "packageListSetArches": anyone, "packageListSetOwner": anyone, "packageListUnblock": anyone,
 		"buildImage": anyone, "importArchive": anyone, "CGInitBuild": anyone, "CGImport": anyone, "CGRefundBuild": anyone,
+		"host.moveImageBuildToScratch": anyone,
 	}
 }
 
@@ -322,6 +323,8 @@ func TestCustomAuthorisation(t *testing.T) {
 		{"alice", "packageListSetArches", []any{"t", "p", "x86_64"}, fault.ActionNotAllowed},
 		{"alice", "packageListRemove", []any{"t", "p"}, fault.ActionNotAllowed},
 		{"kojiadmin", "packageListRemove", []any{"t", "p"}, 0},
+		{"", "host.moveImageBuildToScratch", []any{task(), map[string]any{}}, fault.Auth},
+		{"kojiadmin", "host.moveImageBuildToScratch", []any{task(), map[string]any{}}, fault.Auth},
 		{"", "buildImage", []any{"i", "1", "x86_64", "tg", "ks", "livecd"}, fault.ActionNotAllowed},
 		{"alice", "buildImage", []any{"i", "1", "x86_64", "tg", "ks", "livemedia"}, fault.ActionNotAllowed},
 		{"alice", "buildImage", []any{"i", "1", "x86_64", "tg", "ks", "appliance"}, fault.ActionNotAllowed},

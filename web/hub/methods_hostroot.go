@@ -1,0 +1,119 @@
+package hub
+
+import (
+	"strconv"
+
+	"moromi/commands"
+	"moromi/internal/fault"
+	"moromi/internal/maven"
+)
+
+// rootCall is what the calls about the archives of a buildroot have in common.
+func (d Deps) rootCall(c *Call, a Args) (host int64, actor commands.Actor, root, task int64, err error) {
+	if host, actor, root, err = d.hostCall(c, a, "brootid"); err != nil {
+		return 0, actor, 0, 0, err
+	}
+	task, err = a.Int("task_id")
+	return host, actor, root, task, err
+}
+
+func (d Deps) hostListRootArchives(c *Call, a Args) (any, error) {
+	host, actor, root, task, err := d.rootCall(c, a)
+	if err != nil {
+		return nil, err
+	}
+	if d.NoMaven && d.NoWin {
+		return nil, fault.New(fault.Generic, "non-rpm support is not enabled")
+	}
+	list, err := a.List("archives")
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]int64, len(list))
+	for i, v := range list {
+		r := resultsOf(v)
+		if r.err == nil {
+			ids[i] = r.int("id")
+		}
+		if r.err != nil {
+			return nil, r.err
+		}
+	}
+	return nil, d.Service.ListRootArchives(c.Context(), actor, host, task, root, ids, a.Bool("project"))
+}
+
+func (d Deps) hostListMavenRoot(c *Call, a Args) (any, error) {
+	if d.NoMaven {
+		return nil, errNoMaven
+	}
+	host, actor, root, task, err := d.rootCall(c, a)
+	if err != nil {
+		return nil, err
+	}
+	in := commands.MavenRoot{HostID: host, TaskID: task, BuildrootID: root, Project: a.Bool("project"), IgnoreUnknown: a.Bool("ignore_unknown")}
+	if in.Files, err = mavenFiles(a, "mavenlist"); err != nil {
+		return nil, err
+	}
+	if in.Ignore, err = mavenFiles(a, "ignore"); err != nil {
+		return nil, err
+	}
+	extra, err := a.List("extra_deps")
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range extra {
+		if id, ok := v.(int64); ok { // a task; a build is named
+			in.ExtraTasks = append(in.ExtraTasks, id)
+		} else {
+			in.ExtraBuilds = append(in.ExtraBuilds, v)
+		}
+	}
+	return nil, d.Service.ListMavenRoot(c.Context(), actor, in)
+}
+
+// mavenFiles reads lists of files by artifact: structs of maven_info and files, these structs of path, filename and size.
+func mavenFiles(a Args, param string) ([]commands.MavenFiles, error) {
+	list, err := a.List(param)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]commands.MavenFiles, len(list))
+	for i, v := range list {
+		r := resultsOf(v)
+		if r.err != nil {
+			return nil, r.err
+		}
+		c, ok := maven.FromRow(r.struc("maven_info"))
+		if !ok {
+			r.wrong("maven_info")
+		}
+		out[i].Coordinates = c
+		for _, f := range r.anything("files") {
+			file := resultsOf(f)
+			if file.err != nil {
+				return nil, file.err
+			}
+			path, _ := file.row["path"].(string) // only for messages
+			out[i].Files = append(out[i].Files, commands.MavenFile{Path: path, Name: file.text("filename"), Size: file.size("size")})
+			if file.err != nil {
+				return nil, file.err
+			}
+		}
+		if r.err != nil {
+			return nil, r.err
+		}
+	}
+	return out, nil
+}
+
+// size is a number of bytes, as text where it may pass 32 bits.
+func (r *results) size(key string) int64 {
+	if s, ok := r.row[key].(string); ok {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			r.wrong(key)
+		}
+		return n
+	}
+	return r.int(key)
+}
