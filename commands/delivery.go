@@ -119,7 +119,7 @@ func (s *Service) CompleteTyped(ctx context.Context, a Actor, in CompleteTyped) 
 		if err != nil {
 			return err
 		}
-		if err := s.prepareDelivery(ctx, d, in); err != nil {
+		if err := s.prepareDelivery(ctx, a, d, in); err != nil {
 			return err
 		}
 		if completed { // by this task, and the uploads are still there: the hub died before they were replaced

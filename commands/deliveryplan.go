@@ -20,7 +20,7 @@ import (
 )
 
 // prepareDelivery reads and checks everything that is delivered and decides where it goes. It changes nothing.
-func (s *Service) prepareDelivery(ctx context.Context, d *delivery, in CompleteTyped) error {
+func (s *Service) prepareDelivery(ctx context.Context, a Actor, d *delivery, in CompleteTyped) error {
 	var roots []int64
 	for _, n := range in.Archives {
 		if n.BuildrootID != nil {
@@ -35,7 +35,7 @@ func (s *Service) prepareDelivery(ctx context.Context, d *delivery, in CompleteT
 	if err := s.rootsExist(ctx, roots); err != nil {
 		return err
 	}
-	if err := s.placeByPolicy(ctx, d, in); err != nil {
+	if err := s.placeByPolicy(ctx, a, d, in); err != nil {
 		return err
 	}
 	for _, n := range in.Archives {
@@ -80,7 +80,7 @@ func (s *Service) deliveredArchive(ctx context.Context, n NewArchive) (*archiveF
 }
 
 // placeByPolicy asks the volume policy where the build goes, unless it stays where it is.
-func (s *Service) placeByPolicy(ctx context.Context, d *delivery, in CompleteTyped) error {
+func (s *Service) placeByPolicy(ctx context.Context, a Actor, d *delivery, in CompleteTyped) error {
 	d.tree = treeOf(d.build)
 	if in.Open {
 		return nil
@@ -89,7 +89,7 @@ func (s *Service) placeByPolicy(ctx context.Context, d *delivery, in CompleteTyp
 	if err := s.taskPolicyData(ctx, data, in.TaskID); err != nil {
 		return err
 	}
-	v, err := s.PolicyVolume(ctx, data)
+	v, err := s.PolicyVolume(ctx, a, data, false)
 	if err != nil {
 		return err
 	}

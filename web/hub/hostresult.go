@@ -102,7 +102,7 @@ func winResults(a Args) (commands.WinResults, error) {
 		}
 		m = maps.Clone(m)
 		m["relpath"] = "" // the path has it
-		info, err := winInfo(m)
+		info, err := commands.ReadWinInfo(m)
 		if err != nil {
 			return w, err
 		}

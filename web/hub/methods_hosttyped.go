@@ -95,7 +95,7 @@ func mavenInfoOf(v any) (*events.MavenInfo, error) {
 	case len(info) == 0:
 		return nil, fault.New(fault.Generic, "Maven info is empty")
 	}
-	return mavenInfo(info)
+	return commands.ReadMavenInfo(info)
 }
 
 func (d Deps) hostCreateMavenBuild(c *Call, a Args) (any, error) {
