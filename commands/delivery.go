@@ -66,7 +66,8 @@ type delivery struct {
 	archives []*archiveFile
 	copies   []copied
 	rpms     []*rpmFile
-	places   []place // of copies, rpms and logs
+	places   []place        // of copies, rpms and logs
+	beside   []storage.Path // checksums of copies and signatures of rpms, as far as they were written
 	clean    bool
 }
 
@@ -217,9 +218,13 @@ func (s *Service) importDelivery(ctx context.Context, a Actor, d *delivery, reco
 
 // clearPlaces takes away what placeDelivery put there, after a refusal.
 func (s *Service) clearPlaces(d *delivery) {
+	all := d.beside
 	for _, p := range d.places {
-		if err := s.Files.Remove(p.to); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			s.Log.Warn("a file of a refused import stays", "path", p.to.String(), "error", err)
+		all = append(all, p.to)
+	}
+	for _, p := range all {
+		if err := s.Files.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			s.Log.Warn("a file of a refused import stays", "path", p.String(), "error", err)
 		}
 	}
 }
@@ -237,12 +242,18 @@ func (s *Service) placeDelivery(d *delivery) error {
 			if err != nil {
 				return err
 			}
+			d.beside = append(d.beside, p)
 			if err := s.Files.WriteFile(p, []byte(sum)); err != nil {
 				return err
 			}
 		}
 	}
 	for _, r := range d.rpms {
+		p, err := d.tree.SigHeader(r.event.SigKey, r.event.Arch, rpmFileName(r.event))
+		if err != nil {
+			return err
+		}
+		d.beside = append(d.beside, p)
 		if err := s.writeSigHeader(d.tree, r.event, r.header.Sig.Raw()); err != nil {
 			return err
 		}

@@ -86,10 +86,13 @@ func (b *Build) Import(btype int64, rpms ...events.RPM) ([]events.Event, error) 
 	if err := b.Importable(); err != nil {
 		return nil, err
 	}
+	seen := map[nvra]bool{}
 	for _, r := range rpms {
-		if b.rpms[nvra{r.Name, r.Version, r.Release, r.Arch}] != nil {
+		k := nvra{r.Name, r.Version, r.Release, r.Arch}
+		if b.rpms[k] != nil || seen[k] {
 			return nil, duplicate(r)
 		}
+		seen[k] = true
 	}
 	typed, err := b.SetType(btype)
 	return append(typed, events.RPMsImported{BuildID: b.id, Draft: b.draft, RPMs: rpms}), err
