@@ -240,6 +240,9 @@ func (sc *Scheduler) assignFree(ctx context.Context, hosts map[int64]*schedHost)
 				t.hosts = append(t.hosts, h)
 			}
 		}
+		if len(t.hosts) == 0 {
+			sc.service.Log.DebugContext(ctx, "a task waits: no host of its channel and arch is ready, has room and has not refused it", "task", t.id, "channel", t.channel, "arch", t.arch)
+		}
 		for _, h := range t.hosts {
 			h.demand += t.weight / float64(len(t.hosts))
 			total += t.weight / float64(len(t.hosts))

@@ -20,6 +20,9 @@ func mavenTaskMethods(d Deps) []Method {
 }
 
 func (d Deps) mavenBuild(c *Call, a Args) (any, error) {
+	if d.NoMaven {
+		return nil, errNoMaven
+	}
 	url, err := a.String("url")
 	if err != nil {
 		return nil, err
@@ -28,6 +31,9 @@ func (d Deps) mavenBuild(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) chainMaven(c *Call, a Args) (any, error) {
+	if d.NoMaven {
+		return nil, errNoMaven
+	}
 	builds, err := a.Map("builds")
 	if err != nil {
 		return nil, err
@@ -40,6 +46,9 @@ func (d Deps) chainMaven(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) wrapperRPM(c *Call, a Args) (any, error) {
+	if d.NoMaven {
+		return nil, errNoMaven
+	}
 	given, err := a.Map("opts")
 	if err != nil {
 		return nil, err
@@ -96,6 +105,9 @@ func (d Deps) currentTarget(c *Call, info any) (query.Row, error) {
 }
 
 func (d Deps) winBuild(c *Call, a Args) (any, error) {
+	if d.NoWin {
+		return nil, errNoWin
+	}
 	vm, err := a.String("vm")
 	if err != nil {
 		return nil, err
