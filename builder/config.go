@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"os"
 	"reflect"
@@ -192,12 +193,20 @@ func (c *Config) set(name, value string) error {
 				return fmt.Errorf("%s: %q is not a whole number", name, value)
 			}
 			*f = n
+		case *float64:
+			n, err := strconv.ParseFloat(value, 64)
+			if err != nil || !(n >= 0 && n <= math.MaxInt32) {
+				return fmt.Errorf("%s: %q is not a number from 0 on", name, value)
+			}
+			*f = n
 		case *time.Duration:
 			n, err := strconv.ParseInt(value, 10, 64)
 			if err != nil || n < 0 || n > int64(1<<62/time.Second) {
 				return fmt.Errorf("%s: %q is not a number of seconds", name, value)
 			}
 			*f = time.Duration(n) * time.Second
+		default:
+			return fmt.Errorf("%s: a setting of type %s cannot be read", name, v.Field(i).Type())
 		}
 		return nil
 	}

@@ -22,6 +22,11 @@ allowed_scms = src.example.org:/rpms/*:no:
 maxjobs=3
 minspace = 100
 sleeptime=7
+max_load_per_cpu = 2.5
+failed_buildroot_lifetime = 60
+failed_buildroots = 2
+failed_tree_size = 10
+runroot_network = no
 rpmbuild_timeout=60
 allowed_scms_use_policy = On
 support_rpm_source_layout=no
@@ -33,6 +38,7 @@ buildroot = native
 	want := DefaultConfig()
 	want.Server, want.TopURL, want.User, want.Password = "https://hub/kojihub", "https://hub/kojifiles https://mirror/kojifiles", "builder1", "pass#word;%(x)s"
 	want.MaxJobs, want.MinSpace, want.Sleep, want.BuildTimeout = 3, 100, 7*time.Second, time.Minute
+	want.MaxLoad, want.FailedRootLife, want.FailedRoots, want.FailedTreeSize, want.RunRootNetwork = 2.5, time.Minute, 2, 10, false
 	want.AllowedSCMsUsePolicy, want.SourceLayout, want.Buildroot = true, false, "native"
 	if got := strings.Join(strings.Fields(cfg.AllowedSCMs), " "); got != "src.example.org:/rpms/*:no: !bad:*" {
 		t.Errorf("allowed_scms %q", cfg.AllowedSCMs)
@@ -49,13 +55,14 @@ buildroot = native
 func TestConfigErrors(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"[builder]\nnosuch=1\n":         `unknown setting "nosuch"`,
-		"[builder]\nmaxjobs=many\n":     `maxjobs: "many" is not a whole number`,
-		"[builder]\nminspace=1.5\n":     `minspace: "1.5" is not a whole number`,
-		"[builder]\nsleeptime=-1\n":     `sleeptime: "-1" is not a number of seconds`,
-		"[builder]\nforce_lock=maybe\n": `force_lock: "maybe" is neither yes nor no`,
-		"[other]\nx=1\n":                "unknown section [other]: there is only [builder], or [kojid]",
-		"server=x\n":                    "settings stand in the section [builder]",
+		"[builder]\nnosuch=1\n":             `unknown setting "nosuch"`,
+		"[builder]\nmaxjobs=many\n":         `maxjobs: "many" is not a whole number`,
+		"[builder]\nminspace=1.5\n":         `minspace: "1.5" is not a whole number`,
+		"[builder]\nsleeptime=-1\n":         `sleeptime: "-1" is not a number of seconds`,
+		"[builder]\nforce_lock=maybe\n":     `force_lock: "maybe" is neither yes nor no`,
+		"[builder]\nmax_load_per_cpu=NaN\n": `max_load_per_cpu: "NaN" is not a number from 0 on`,
+		"[other]\nx=1\n":                    "unknown section [other]: there is only [builder], or [kojid]",
+		"server=x\n":                        "settings stand in the section [builder]",
 	} {
 		if _, err := ParseConfig([]byte(text)); err == nil || err.Error() != want {
 			t.Errorf("%q: %v", text, err)
