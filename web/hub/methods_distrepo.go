@@ -33,7 +33,11 @@ func (d Deps) distRepo(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := a.Extra()
+	return d.startDistRepo(c, actor, a.Get("tag"), t, keys, a.Extra())
+}
+
+// startDistRepo begins a dist repository of a tag and makes the task that fills it. tagKey is the tag as the caller named it.
+func (d Deps) startDistRepo(c *Call, actor commands.Actor, tagKey any, t query.Row, keys []any, opts map[string]any) (any, error) {
 	arches, err := distArches(opts)
 	if err != nil {
 		return nil, err
@@ -62,7 +66,7 @@ func (d Deps) distRepo(c *Call, a Args) (any, error) {
 		return nil, err
 	}
 	opts["event"] = started.Event
-	return d.Service.DistRepoTask(c.Context(), actor, a.Get("tag"), t, started.ID, keys, opts)
+	return d.Service.DistRepoTask(c.Context(), actor, tagKey, t, started.ID, keys, opts)
 }
 
 // mayDistRepo lets through who has the permission, and whom the policy lets.

@@ -269,6 +269,7 @@ func (d Deps) untag(c *Call, a Args, bypass bool) (any, error) {
 	if err := d.Service.Untag(c.Context(), actor, ch); err != nil {
 		return nil, err
 	}
+	d.distRepoAfter(c, actor, ch)
 	if !bypass || a.Bool("notify") {
 		d.Service.NoteTagging(c.Context(), actor, commands.Tagging{Successful: true, From: a.Get("tag"), Build: a.Get("build"),
 			BuildID: ch.Build["id"].(int64), User: actor.UserID})
@@ -287,6 +288,7 @@ func (d Deps) tagBuildBypass(c *Call, a Args) (any, error) {
 	if err := d.Service.ChangeTags(c.Context(), ch); err != nil {
 		return nil, err
 	}
+	d.distRepoAfter(c, actor, ch)
 	if a.Bool("notify") {
 		d.Service.NoteTagging(c.Context(), actor, commands.Tagging{Successful: true, Tag: a.Get("tag"), Build: a.Get("build"),
 			BuildID: ch.Build["id"].(int64), User: actor.UserID})
@@ -396,7 +398,11 @@ func (d Deps) hostTagBuild(c *Call, a Args) (any, error) {
 	if err := d.Service.CheckTagging(c.Context(), actor, ch); err != nil {
 		return nil, err
 	}
-	return nil, d.Service.ChangeTags(c.Context(), ch)
+	if err := d.Service.ChangeTags(c.Context(), ch); err != nil {
+		return nil, err
+	}
+	d.distRepoAfter(c, actor, ch)
+	return nil, nil
 }
 
 // hostTagNotification takes the builder's report. As in Koji, a build that is not there tells nobody.
