@@ -221,7 +221,7 @@ func newSettings(cfg *Config, b buildroot.Backend) (*task.Settings, error) {
 		FailedTreeSize: cfg.FailedTreeSize * mib, FailedTreeOmit: strings.Fields(cfg.FailedTreeOmit), RunRoot: runRoot,
 		TopURL: tops[0], TopURLs: tops, TopDir: cfg.TopDir,
 		Packager: cfg.Packager, Vendor: cfg.Vendor, Distribution: cfg.Distribution, HostVendor: cfg.MockHost, BuildTimeout: cfg.BuildTimeout,
-		Backend: b, SCMRules: rules, SCMByRules: cfg.AllowedSCMsUseConfig, SCMByPolicy: cfg.AllowedSCMsUsePolicy, SCMPasswords: cfg.AllowSCMPassword,
+		Backend: b, SCMRules: rules, SCMByRules: cfg.AllowedSCMsUseConfig, SCMByPolicy: cfg.AllowedSCMsUsePolicy, SCMPasswords: cfg.AllowSCMPassword, SCMCheckoutPolicy: cfg.SCMPolicy,
 		Lookaside: cfg.Lookaside, SourceLayout: cfg.SourceLayout, LiteralTaskArches: cfg.LiteralTaskArches, ArchCanFail: cfg.BuildArchCanFail,
 		LogTimestamps: cfg.LogTimestamps, RepoPoll: task.DefaultRepoPoll,
 		Mail: task.Mail{Host: cfg.SMTPHost, User: cfg.SMTPUser, Password: cfg.SMTPPassword, From: cfg.From}, HTTP: cfg.HTTP, Now: time.Now,

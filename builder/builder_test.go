@@ -283,3 +283,29 @@ func TestOneBuilderForAWorkDir(t *testing.T) {
 		t.Errorf("second builder: %v", err)
 	}
 }
+
+// TestSCMPolicy asks the hub about a checkout, and gives up when the answer is no.
+func TestSCMPolicy(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	h.addRepo()
+	h.scmVerdict = fault.New(fault.ActionNotAllowed, "policy violation (scm): no such branch")
+	ctx, _ := startBuilder(t, h, func(c *builder.Config) { c.SCMPolicy = true })
+	url := shellPackage(t, "true")
+	task := h.wait(ctx, h.submit("build", url, "test", map[string]any{"scratch": true}))
+	if f := fault.Of(task.err); f == nil || f.Code != fault.ActionNotAllowed || !strings.Contains(f.Message, "no such branch") {
+		t.Errorf("the build is %s: %v", task.state, task.err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var data map[string]any
+	for _, q := range h.asked {
+		if q[0] == "scm" {
+			data = q[1].(map[string]any)
+		}
+	}
+	if fmt.Sprint(data["branches"]) != "[main]" || data["method"] != "buildSRPMFromSCM" || data["scratch"] != true || data["user_id"] != int64(1) ||
+		data["scm_scheme"] != "git+http://" || data["scm_type"] != "GIT" || !strings.HasSuffix(data["scm_repository"].(string), "/hello/.git") && !strings.HasSuffix(data["scm_repository"].(string), "hello.git") && !strings.HasSuffix(data["scm_repository"].(string), "/hello") {
+		t.Errorf("the policy was asked about %v", data)
+	}
+}

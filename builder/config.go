@@ -57,6 +57,8 @@ type Config struct {
 	AllowedSCMsUseConfig bool   `ini:"allowed_scms_use_config"`
 	AllowedSCMsUsePolicy bool   `ini:"allowed_scms_use_policy"`
 	AllowSCMPassword     bool   `ini:"allow_password_in_scm_url"`
+	// SCMPolicy asks the hub's policy scm after each checkout, as Koji's plugin scmpolicy does.
+	SCMPolicy bool `ini:"scm_policy"`
 	// Lookaside is the address pattern from which the builder fetches what a dist-git "sources" file names:
 	// http://HOST/{package}/{file}/{hashtype}/{hash}/{file}. Empty leaves it to the source command.
 	Lookaside string `ini:"lookaside"`

@@ -76,8 +76,11 @@ type fakeHub struct {
 	tagged    []any
 	loggedOut bool
 	children  int
-	rootHost  int64 // the host whose the buildroots are
-	noRepo    bool  // the tag has none now
+	asked     [][]any // of policies
+	// scmVerdict is what the policy scm says.
+	scmVerdict error
+	rootHost   int64 // the host whose the buildroots are
+	noRepo     bool  // the tag has none now
 	// repoReady is how many times repo.checkRequest says "not yet" before there is a repository; negative: there is one at once.
 	repoPending int
 }
@@ -262,7 +265,13 @@ func (h *fakeHub) answer(method string, pos []any, kw map[string]any) (any, erro
 		return nil, nil
 	case "getExternalRepoList":
 		return []any{}, nil
-	case "host.assertPolicy", "host.tagNotification":
+	case "host.assertPolicy":
+		h.asked = append(h.asked, pos)
+		if pos[0] == "scm" {
+			return nil, h.scmVerdict
+		}
+		return nil, nil
+	case "host.tagNotification":
 		return nil, nil
 	case "getBuild":
 		return map[string]any{"id": pos[0]}, nil

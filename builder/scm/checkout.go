@@ -155,6 +155,25 @@ func (c Checkout) head(ctx context.Context) (string, error) {
 	return hash, nil
 }
 
+// Branches are the repository's branches that have the commit which Run checked out, without "origin/". Other tools than git have none.
+func (c Checkout) Branches(ctx context.Context) ([]string, error) {
+	if kind := c.URL.Kind(); kind != Git && kind != GitSSH {
+		return nil, nil
+	}
+	var out bytes.Buffer
+	argv := append(append([]string{"git"}, gitFlags...), "branch", "-r", "--contains", "HEAD", "--format=%(refname:lstrip=3)")
+	if err := execute(ctx, Command{Argv: argv, Dir: c.URL.Name(), Env: gitEnv()}, c.Dir, &out); err != nil {
+		return nil, fault.Wrap(err, fault.Generic, "Error getting branches for git checkout")
+	}
+	var names []string
+	for line := range strings.Lines(out.String()) {
+		if name := strings.TrimSpace(line); name != "" && name != "HEAD" {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
 // gitEnv keeps git from asking questions, and from any transport but the plain ones (ext:: runs commands).
 func gitEnv() []string {
 	return []string{"GIT_TERMINAL_PROMPT=0", "GIT_ALLOW_PROTOCOL=git:http:https:ssh", "GIT_SSH_COMMAND=ssh -oBatchMode=yes", "LC_ALL=C.UTF-8"}

@@ -98,15 +98,42 @@ func (j *Job) allowSCM(ctx context.Context, u scm.URL) (scm.Options, error) {
 		return opts, err
 	}
 	data := map[string]any{"user_id": info["owner"], "channel": asMap(channel)["name"], "scratch": j.Args.opts()["scratch"]}
-	for k, v := range u.Info() {
-		// Koji prefixes each name with scm_ once: scmtype is scm_type.
-		data["scm_"+strings.TrimPrefix(k, "scm")] = v
-	}
+	addSCMInfo(data, u)
 	answer, err := j.Hub.Call(ctx, "host.evalPolicy", "build_from_scm", data)
 	if err != nil {
 		return opts, err
 	}
 	return scm.ApplyPolicy(asString(answer), u, opts)
+}
+
+// addSCMInfo adds the parts of an address. Koji prefixes each name with scm_ once: scmtype is scm_type.
+func addSCMInfo(data map[string]any, u scm.URL) {
+	for k, v := range u.Info() {
+		data["scm_"+strings.TrimPrefix(k, "scm")] = v
+	}
+}
+
+// assertSCM asks the hub's policy scm about what was checked out, the branches that have it among others (Koji's plugin scmpolicy).
+func (j *Job) assertSCM(ctx context.Context, c scm.Checkout) error {
+	if !j.Settings.SCMCheckoutPolicy {
+		return nil
+	}
+	branches, err := c.Branches(ctx)
+	if err != nil {
+		return err
+	}
+	list := make([]any, len(branches))
+	for i, b := range branches {
+		list[i] = b
+	}
+	res, err := j.Hub.Call(ctx, "getTaskInfo", j.ID)
+	if err != nil {
+		return err
+	}
+	data := map[string]any{"build_tag": j.Args["build_tag"], "method": j.Method, "scratch": j.Args.opts()["scratch"], "branches": list, "user_id": asMap(res)["owner"]}
+	addSCMInfo(data, c.URL)
+	_, err = j.Hub.Call(ctx, "host.assertPolicy", "scm", data)
+	return err
 }
 
 // checkout gets the sources into the root's checkout directory, with checkout.log.
@@ -122,9 +149,13 @@ func (r *taskRoot) checkout(ctx context.Context, u scm.URL, opts scm.Options) (t
 	}
 	defer log.Close()
 	r.stream.Watch(logPath)
-	t, err := scm.Checkout{URL: u, Dir: dir, UseCommon: opts.UseCommon, Log: log}.Run(ctx)
+	co := scm.Checkout{URL: u, Dir: dir, UseCommon: opts.UseCommon, Log: log}
+	t, err := co.Run(ctx)
 	if err != nil {
 		return tree, "", err
+	}
+	if err := r.j.assertSCM(ctx, co); err != nil {
+		return tree, "", logged(log, err)
 	}
 	if pattern := r.j.Settings.Lookaside; pattern != "" {
 		l := scm.Lookaside{Pattern: pattern, HTTP: r.j.Settings.HTTP, Log: log}

@@ -44,6 +44,8 @@ type Settings struct {
 	// SCMRules are allowed_scms, used if SCMByRules; SCMByPolicy asks the hub's policy build_from_scm.
 	SCMRules                []scm.Rule
 	SCMByRules, SCMByPolicy bool
+	// SCMCheckoutPolicy asks the hub's policy scm after each checkout.
+	SCMCheckoutPolicy bool
 	// SCMPasswords allows passwords in addresses.
 	SCMPasswords bool
 	// Lookaside is the address pattern of source archives; empty leaves fetching to the source command.
