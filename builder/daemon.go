@@ -251,7 +251,6 @@ func (d *daemon) shutdown(ctx context.Context) error {
 			return fmt.Errorf("%d tasks did not end within %s", len(d.running), shutdownTime)
 		}
 	}
-	d.settings.Shelf.Clear()
 	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), goodbyeTime)
 	defer cancel()
 	var errs []error
@@ -270,6 +269,7 @@ func (d *daemon) shutdown(ctx context.Context) error {
 	for _, err := range errs {
 		d.log.Warn("shutting down", "err", err) // the hub notices by itself; it is no failure of ours
 	}
+	d.settings.Shelf.Clear()
 	d.log.Info("builder stopped")
 	return nil
 }

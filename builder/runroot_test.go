@@ -64,7 +64,7 @@ func TestRunRoot(t *testing.T) {
 			kw(map[string]any{"upload_logs": []any{"/var/tmp/one.log", "builddir/x/three.log"}}), "echo completed successfully", 0, "", ""},
 		{"a file that is not there", "x86_64", "true", kw(map[string]any{"upload_logs": []any{"/var/tmp/none.log"}}), "", fault.Generic, "is no file of the root", ""},
 		{"a file with the log's name", "x86_64", "true", kw(map[string]any{"upload_logs": []any{"/tmp/runroot.log"}}), "", fault.Generic, "cannot be uploaded", ""},
-		{"another tag's repository", "x86_64", "true", kw(map[string]any{"repo_id": int64(5), "keep": false}), "", 0, "", ""},
+		{"a repository that is named", "x86_64", "true", kw(map[string]any{"repo_id": int64(1), "keep": false}), "true completed successfully", 0, "", ""},
 		{"no command", "x86_64", []any{}, nil, "", fault.Generic, "there is no command", ""},
 	} {
 		t.Run(c.what, func(t *testing.T) {
@@ -91,10 +91,17 @@ func TestRunRoot(t *testing.T) {
 					t.Errorf("%s: the log is %q, want %q", c.what, log, c.log)
 				}
 			}
+			if c.opts["weight"] != nil && task.weight != 0.5 {
+				t.Errorf("%s: the task weighs %v, less than the least", c.what, task.weight)
+			}
 			if c.what == "a file of the root" && (h.read(dir+"one.log") != "one\n" || h.read(dir+"three.log") != "three\n") {
 				t.Error("other files were uploaded")
 			}
 		})
+	}
+	other := h.wait(ctx, h.submit("runroot", "other-build", "x86_64", "true", map[string]any{"repo_id": int64(1), "__starstar": true}))
+	if f := fault.Of(other.err); f == nil || f.Code != fault.Build || f.Message != "build tag (other-build) does not match repo tag (test-build)" {
+		t.Errorf("another tag's repository: %v", other.err)
 	}
 	if data, err := os.ReadFile(filepath.Join(share, "work/tmp/made")); err != nil || string(data) != "here\n" {
 		t.Errorf("written through the mount: %q %v", data, err)

@@ -263,13 +263,13 @@ func (r *taskRoot) markExternal(ctx context.Context, list []buildroot.Package, b
 // explain makes a step's failure a fault that says what to look at. what is the beginning, as Koji words it.
 func (r *taskRoot) explain(ctx context.Context, err error, code fault.Code, what string) error {
 	var pe *buildroot.PhaseError
+	r.failed = r.made && !ended(ctx, err)
 	if ended(ctx, err) || !errors.As(err, &pe) {
 		if fault.Of(err) == nil && !ended(ctx, err) {
 			return fault.Wrap(err, code, "%s: %s", what, err)
 		}
 		return err
 	}
-	r.failed = r.made
 	cause := pe.Detail
 	if cause == "" && r.Root != nil {
 		// "build.log or root.log" is what mock's status 1 can mean; the first that says something is believed.
