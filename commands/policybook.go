@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"moromi/commands/policy"
+	"moromi/projections/event"
 	policymodel "moromi/projections/policy"
 	"moromi/projections/query"
 )
@@ -81,12 +82,12 @@ func (p *Policies) book(ctx context.Context) (*policyBook, error) {
 }
 
 // read makes the book as of an event.
-func (p *Policies) read(ctx context.Context, event int64) (*policyBook, error) {
-	rows, err := policymodel.List(ctx, p.db, &event)
+func (p *Policies) read(ctx context.Context, at int64) (*policyBook, error) {
+	rows, err := policymodel.List(ctx, p.db, &at)
 	if err != nil {
 		return nil, fmt.Errorf("read policies: %w", err)
 	}
-	b := &policyBook{at: event, sets: policy.Policies{}, versions: map[string]int64{}}
+	b := &policyBook{at: at, sets: policy.Policies{}, versions: map[string]int64{}}
 	for name, set := range p.defaults {
 		b.sets[name] = set
 	}
@@ -102,8 +103,8 @@ func (p *Policies) read(ctx context.Context, event int64) (*policyBook, error) {
 }
 
 // List gives all policies that hold, as of an event if one is given, by name: getPolicy's rows.
-func (p *Policies) List(ctx context.Context, event *int64) ([]query.Row, error) {
-	own, err := policymodel.List(ctx, p.db, event)
+func (p *Policies) List(ctx context.Context, at *int64) ([]query.Row, error) {
+	own, err := policymodel.List(ctx, p.db, at)
 	if err != nil {
 		return nil, err
 	}
@@ -121,12 +122,12 @@ func (p *Policies) List(ctx context.Context, event *int64) ([]query.Row, error) 
 
 // Get gives one policy, as of an event or of a version, if one is given; nil if there is none. Besides what the read model knows of it a row has
 // default, true for Koji's default, whose version is 0.
-func (p *Policies) Get(ctx context.Context, name string, event, version *int64) (query.Row, error) {
+func (p *Policies) Get(ctx context.Context, name string, at, version *int64) (query.Row, error) {
 	var row query.Row
 	var err error
 	switch {
 	case version == nil:
-		row, err = policymodel.Get(ctx, p.db, name, event)
+		row, err = policymodel.Get(ctx, p.db, name, at)
 	case *version > 0:
 		row, err = policymodel.Version(ctx, p.db, name, *version)
 	}
@@ -148,10 +149,20 @@ func (p *Policies) History(ctx context.Context, name string) ([]query.Row, error
 	return policymodel.History(ctx, p.db, name)
 }
 
+// EventBefore gives the last event before a time, 0 if there was none.
+func (p *Policies) EventBefore(ctx context.Context, t time.Time) (int64, error) {
+	ts := float64(t.UnixMicro()) / 1e6
+	row, err := event.Last(ctx, p.db, &ts)
+	if err != nil || row == nil {
+		return 0, err
+	}
+	return row["id"].(int64), nil
+}
+
 // defaultRow is a default as if the read model had it.
 func defaultRow(name string) query.Row {
-	return query.Row{"name": name, "version": int64(0), "text": defaultPolicies()[name], "default": true, "create_event": nil, "create_time": nil, "creator_id": nil,
-		"creator_name": nil, "revoke_event": nil, "revoke_time": nil, "revoker_id": nil, "revoker_name": nil}
+	return query.Row{"name": name, "version": int64(0), "text": defaultPolicies()[name], "default": true, "create_event": nil, "create_time": nil, "create_ts": nil, "creator_id": nil,
+		"creator_name": nil, "revoke_event": nil, "revoke_time": nil, "revoke_ts": nil, "revoker_id": nil, "revoker_name": nil}
 }
 
 // Has tells whether there is a policy of that name, the site's own or a default; if the database does not answer, whether there was one.

@@ -28,7 +28,7 @@ type DecisionQuery struct {
 	Policies []string
 	User     *int64 // who asked
 	Refused  bool   // only refusals
-	Limit    int64  // of Latest
+	Limit    int64  // how many to list
 }
 
 // decisionRow is a decision as it is read back.
@@ -63,7 +63,7 @@ func (d *Decisions) rows(ctx context.Context, q DecisionQuery, after int64, orde
 	return out, nil
 }
 
-// Latest gives decisions, the newest first: id, time, event, user_id, user_name, policy, version (0: a default), rule (its number), because, action and
+// Latest gives decisions, the newest first: id, time and ts, event, user_id, user_name, policy, version (0: a default), rule (its number), because, action and
 // allowed (nil where it is no verdict), data and facts (nil if they were too much to keep).
 func (d *Decisions) Latest(ctx context.Context, q DecisionQuery) ([]query.Row, error) {
 	if err := d.Flush(ctx); err != nil {
@@ -85,7 +85,7 @@ func (d *Decisions) Latest(ctx context.Context, q DecisionQuery) ([]query.Row, e
 }
 
 func (r *decisionRow) row() (query.Row, error) {
-	row := query.Row{"id": r.ID, "time": r.Time, "event": r.Event, "user_id": orNil(r.UserID), "user_name": orNil(r.UserName), "policy": r.Policy, "version": r.Version,
+	row := query.Row{"id": r.ID, "time": r.Time, "ts": float64(r.Time.UnixMicro()) / 1e6, "event": r.Event, "user_id": orNil(r.UserID), "user_name": orNil(r.UserName), "policy": r.Policy, "version": r.Version,
 		"rule": r.Rule, "because": r.Because, "action": orNil(r.Action), "allowed": orNil(r.Allowed), "data": nil, "facts": nil}
 	for key, raw := range map[string][]byte{"data": r.Data, "facts": r.Facts} {
 		if raw == nil {
@@ -108,7 +108,7 @@ func orNil[T any](p *T) any {
 }
 
 // TryPolicies evaluates the policies of a file for what was decided, with what was known then, and yields every decision that they would have
-// made otherwise: Latest's row with new_action, new_rule, new_because and problem (why it cannot be told, or nil). The last row is the sum: decisions, different and untold.
+// made otherwise, as many as the limit says: Latest's row with new_action, new_rule, new_because and problem (why it cannot be told, or nil). The last row is the sum: decisions, different and untold.
 // Facts that were asked for then are those of then; others are looked up as of the decision's event. Policies that the file does not have are those of then.
 func (s *Service) TryPolicies(ctx context.Context, file []policy.Section, q DecisionQuery) iter.Seq2[any, error] {
 	return func(yield func(any, error) bool) {
@@ -227,6 +227,9 @@ func (t *trial) try(ctx context.Context, r *decisionRow, yield func(query.Row) e
 		return nil
 	default:
 		t.different++
+	}
+	if t.different+t.untold > t.query.Limit {
+		return nil
 	}
 	delete(row, "facts")
 	row["problem"], row["new_action"], row["new_rule"], row["new_because"] = nil, nil, "", ""

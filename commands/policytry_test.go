@@ -58,6 +58,7 @@ func tried(t *testing.T, s *commands.Service, file string, q commands.DecisionQu
 	if err != nil {
 		t.Fatal(err)
 	}
+	q.Limit = 1000
 	for v, err := range s.TryPolicies(t.Context(), sections, q) {
 		if err != nil {
 			t.Fatal(err)

@@ -18,7 +18,7 @@ func (st *site) registerPages(e *echo.Echo, top *storage.Topdir) error {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	metrics.Register(e)
-	api, err := rest.New(rest.Config{Ledger: st.ledger, Log: st.log})
+	api, err := rest.New(rest.Config{Ledger: st.ledger, Policies: st.service.Policies, Log: st.log})
 	if err != nil {
 		return fmt.Errorf("rest: %w", err)
 	}

@@ -127,9 +127,31 @@ func TestPolicyFile(t *testing.T) {
 
 	write("[policy]\ntag =\n    all :: deny not on Fridays\n")
 	d := up(t, site, "--policy", file)
-	if v, err := d.client().Call(t.Context(), "evalPolicy", "tag", map[string]any{}); err != nil || v != "deny not on Fridays" {
-		t.Errorf("the policy says %v, %v", v, err)
+	says := func(want string) {
+		t.Helper()
+		if v, err := d.client().Call(t.Context(), "evalPolicy", "tag", map[string]any{}); err != nil || v != want {
+			t.Errorf("the policy says %v, %v, want %s", v, err, want)
+		}
 	}
+	says("deny not on Fridays")
+	d.stop()
+	d = up(t, site) // what the file said is in the ledger
+	says("deny not on Fridays")
+	if _, err := d.admin().Call(t.Context(), "moromi.setPolicy", "tag", "all :: deny not today"); err != nil {
+		t.Fatal(err)
+	}
+	says("deny not today")
+	d.stop()
+	d = up(t, site)
+	says("deny not today")
+	d.stop()
+	d = up(t, site, "--policy", file) // the file wins
+	says("deny not on Fridays")
+	d.stop()
+	if log := d.said(); !strings.Contains(log, "replaced what a user had set") {
+		t.Errorf("it does not say so:\n%s", log)
+	}
+	wantSound(t, "--data", site)
 }
 
 // TestLedgerOnEventStore has the ledger on another server than the read models.

@@ -104,7 +104,7 @@ func TestPlaces(t *testing.T) {
 		{"tag a || tag b", 1, 15, "neither :: nor !!"},
 		{"tag a || tag b::x", 1, 18, "has blanks around it"},
 		{"all :: {\nall :: x", 1, 1, "is not closed"},
-		{"all :: x\n }", 2, 1, "a } without its {"},
+		{"all :: x\n }", 2, 2, "a } without its {"},
 		{"compare n < 5 6 :: x", 1, 1, "compare wants"},
 		{"compare n < 0x10 :: x", 1, 1, "not a number"},
 		{"match :: x", 1, 1, "a field is missing"},

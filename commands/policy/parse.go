@@ -79,6 +79,9 @@ type line struct {
 	number, column int
 }
 
+// begin is where the first character is that is not blank.
+func (l line) begin() int { return len(l.text) - len(strings.TrimLeftFunc(l.text, blank)) }
+
 // Parse makes a rule set of a policy's text. The error, if the text is at fault, is a *Note.
 func Parse(name, text string) (*Set, error) {
 	if len(text) > MaxText {
@@ -127,7 +130,7 @@ type parser struct {
 // block reads rules up to the closing brace of the block that opened opens; nil: up to the end of the text.
 func (p *parser) block(prefix string, opened *line) ([]rule, error) {
 	if p.depth++; p.depth > maxDepth {
-		return nil, p.note(*opened, 0, "blocks are nested more than %d deep", maxDepth)
+		return nil, p.note(*opened, opened.begin(), "blocks are nested more than %d deep", maxDepth)
 	}
 	defer func() { p.depth-- }()
 	rules := []rule{}
@@ -140,7 +143,7 @@ func (p *parser) block(prefix string, opened *line) ([]rule, error) {
 			continue
 		case "}":
 			if opened == nil {
-				return nil, p.note(l, 0, "a } without its {")
+				return nil, p.note(l, l.begin(), "a } without its {")
 			}
 			return rules, nil
 		}
@@ -149,7 +152,7 @@ func (p *parser) block(prefix string, opened *line) ([]rule, error) {
 			return nil, err
 		}
 		if p.rules++; p.rules > maxRules {
-			return nil, p.note(l, 0, "more than %d rules", maxRules)
+			return nil, p.note(l, l.begin(), "more than %d rules", maxRules)
 		}
 		r.ref.Number, r.ref.Line = fmt.Sprintf("%s%d", prefix, len(rules)+1), l.number
 		if r.action == "{" {
@@ -161,7 +164,7 @@ func (p *parser) block(prefix string, opened *line) ([]rule, error) {
 		rules = append(rules, r)
 	}
 	if opened != nil {
-		return nil, p.note(*opened, 0, "the block that begins here is not closed")
+		return nil, p.note(*opened, opened.begin(), "the block that begins here is not closed")
 	}
 	return rules, nil
 }
@@ -183,7 +186,7 @@ func (p *parser) rule(l line) (rule, error) {
 	kojis := err == nil
 	r, err = p.ownRule(l)
 	if err == nil && kojis {
-		p.set.Notes = append(p.set.Notes, p.note(l, 0, `to Koji, ||, "not", parentheses and quotes in this rule are patterns like other words`))
+		p.set.Notes = append(p.set.Notes, p.note(l, l.begin(), `to Koji, ||, "not", parentheses and quotes in this rule are patterns like other words`))
 	}
 	return r, err
 }
@@ -206,7 +209,7 @@ func (p *parser) kojiRule(l line) (_ rule, ours bool, _ error) {
 	at := strings.LastIndex(text, "::")
 	if at < 0 {
 		if at = strings.LastIndex(text, "!!"); at < 0 {
-			return r, beyondKoji(l.text), p.note(l, len(l.text)-len(strings.TrimLeftFunc(l.text, blank)), "neither :: nor !!")
+			return r, beyondKoji(l.text), p.note(l, l.begin(), "neither :: nor !!")
 		}
 		r.negate = true
 	}

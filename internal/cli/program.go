@@ -220,6 +220,7 @@ MOROMI_PASSWORD_FILE, or from a profile: a section of /etc/koji.conf, /etc/koji.
 			root.AddCommand(p.command(s, root.Flags()))
 		}
 	}
+	root.AddCommand(p.policyCommand(root.Flags()))
 	root.InitDefaultHelpCmd()
 	return root
 }

@@ -34,9 +34,9 @@ func (p *Projection) Apply(b *projections.Batch, c *events.Commit, e events.Even
 }
 
 var columns = []query.Col{{Name: "name", Expr: "policy.name"}, {Name: "version", Expr: "policy.version"}, {Name: "text", Expr: "policy.text"},
-	{Name: "create_event", Expr: "policy.create_event"}, {Name: "create_time", Expr: "began.time"},
+	{Name: "create_event", Expr: "policy.create_event"}, {Name: "create_time", Expr: "began.time"}, {Name: "create_ts", Expr: "date_part('epoch', began.time)"},
 	{Name: "creator_id", Expr: "policy.creator_id"}, {Name: "creator_name", Expr: "creator.name"},
-	{Name: "revoke_event", Expr: "policy.revoke_event"}, {Name: "revoke_time", Expr: "ended.time"},
+	{Name: "revoke_event", Expr: "policy.revoke_event"}, {Name: "revoke_time", Expr: "ended.time"}, {Name: "revoke_ts", Expr: "date_part('epoch', ended.time)"},
 	{Name: "revoker_id", Expr: "policy.revoker_id"}, {Name: "revoker_name", Expr: "revoker.name"}}
 
 func versions() *query.Query {

@@ -24,7 +24,7 @@ func ownPolicyMethods(d Deps) []Method {
 		{Name: "moromi.removePolicy", Params: "name, expected=None", Auth: Admin, Write: true, Help: "Takes a policy of the site's own away: the default holds again.", Func: d.removePolicy},
 		{Name: "moromi.policyDecisions", Params: "policy=None, since_event=None, since_ts=None, user=None, refused=False, limit=100", Auth: Admin,
 			Help: "What policies decided, the newest first: rule, action, data and what was asked about the site.", Func: d.policyDecisions},
-		{Name: "moromi.tryPolicies", Params: "text, since_event=None, since_ts=None", Auth: Admin,
+		{Name: "moromi.tryPolicies", Params: "text, since_event=None, since_ts=None, limit=1000", Auth: Admin,
 			Help: "What the policies of a [policy] section would have decided otherwise than was decided: a list, its last entry being the sum.", Func: d.tryPolicies},
 	}
 }
@@ -225,5 +225,9 @@ func (d Deps) tryPolicies(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if q.Limit, err = a.Int("limit"); err != nil {
+		return nil, err
+	}
+	q.Limit = max(0, min(q.Limit, mostDecisions))
 	return iter.Seq2[any, error](d.Service.TryPolicies(c.Context(), file, q)), nil
 }

@@ -15,6 +15,8 @@ import (
 type Config struct {
 	// Ledger is what the stream of events reads.
 	Ledger events.Store
+	// Policies are what /policies shows; nil: there is no such address.
+	Policies Policies
 	// Log takes what goes wrong. Nil: slog.Default().
 	Log *slog.Logger
 	// Streams is how many event streams are kept open at once; 0 means DefaultStreams.
@@ -55,6 +57,11 @@ func New(cfg Config) (*API, error) {
 // Register puts the surface on a router.
 func (a *API) Register(e *echo.Echo) {
 	e.GET("/api/v1/events", a.events)
+	if a.cfg.Policies != nil {
+		e.GET("/api/v1/policies", a.policies)
+		e.GET("/api/v1/policies/:name", a.policy)
+		e.GET("/api/v1/policies/:name/history", a.policyHistory)
+	}
 }
 
 // refuse answers an error that the caller can do something about.
