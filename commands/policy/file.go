@@ -2,12 +2,14 @@ package policy
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Limits of a policy file.
@@ -79,6 +81,9 @@ type fileReader struct {
 }
 
 func (f *fileReader) line(text string, n int) error {
+	if !utf8.ValidString(text) || strings.IndexByte(text, 0) >= 0 {
+		return errors.New("the text is not UTF-8 without NUL")
+	}
 	trimmed := strings.TrimFunc(text, unicode.IsSpace)
 	indent := len(text) - len(strings.TrimLeftFunc(text, unicode.IsSpace))
 	comment := strings.HasPrefix(trimmed, "#") || strings.HasPrefix(trimmed, ";")
