@@ -65,7 +65,7 @@ func (v *invocation) readText(name string) (string, error) {
 func listPolicies() spec {
 	var at eventOptions
 	return spec{
-		use: "list", short: "List the policies that hold", json: true, flags: at.register,
+		use: "list", short: "List the policies that hold", json: true, past: true, flags: at.register,
 		run: func(v *invocation) error {
 			event, err := v.moment(&at)
 			if err != nil {
@@ -109,7 +109,7 @@ func showPolicy() spec {
 	var at eventOptions
 	var version int64
 	return spec{
-		use: "show NAME", short: "Print a policy's rules, as set takes them", min: 1, max: 1, json: true,
+		use: "show NAME", short: "Print a policy's rules, as set takes them", min: 1, max: 1, json: true, past: true,
 		flags: func(f *pflag.FlagSet) {
 			at.register(f)
 			f.Int64Var(&version, "version", 0, "this `VERSION` of it")
