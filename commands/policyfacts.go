@@ -45,6 +45,15 @@ func (f policyFacts) Ask(ctx context.Context, q policy.Question) (policy.Answer,
 // reference splits how clients name a thing into an id and a name, one of which is empty.
 func reference(ref any) (id int64, name string, err error) { return policy.Reference(ref) }
 
+// keyOf is the id or the name by which clients name a thing.
+func keyOf(ref any) (any, error) {
+	id, name, err := reference(ref)
+	if err != nil || name == "" {
+		return id, err
+	}
+	return name, nil
+}
+
 // user finds a user by id, name, Kerberos principal or a struct of them.
 func (f policyFacts) user(ctx context.Context, q policy.Question) (policy.Answer, error) {
 	id, name, err := reference(q.Ref)
@@ -89,10 +98,11 @@ func (f policyFacts) permissions(ctx context.Context, q policy.Question) (policy
 }
 
 func (f policyFacts) pkg(ctx context.Context, q policy.Question) (policy.Answer, error) {
-	if _, _, err := reference(q.Ref); err != nil {
+	key, err := keyOf(q.Ref)
+	if err != nil {
 		return policy.Answer{}, err
 	}
-	row, err := buildmodel.Package(ctx, f.db, q.Ref)
+	row, err := buildmodel.Package(ctx, f.db, key)
 	if err != nil || row != nil {
 		return found(row, err)
 	}
@@ -133,22 +143,19 @@ func taskOfBuild(row query.Row) int64 {
 }
 
 func (f policyFacts) volume(ctx context.Context, q policy.Question) (policy.Answer, error) {
-	id, name, err := reference(q.Ref)
+	key, err := keyOf(q.Ref)
 	if err != nil {
 		return policy.Answer{}, err
-	}
-	key := any(id)
-	if name != "" {
-		key = name
 	}
 	return found(catalog.Find(ctx, f.db, "volume", key))
 }
 
 func (f policyFacts) generator(ctx context.Context, q policy.Question) (policy.Answer, error) {
-	if _, _, err := reference(q.Ref); err != nil {
+	key, err := keyOf(q.Ref)
+	if err != nil {
 		return policy.Answer{}, err
 	}
-	row, err := buildmodel.ContentGenerator(ctx, f.db, q.Ref)
+	row, err := buildmodel.ContentGenerator(ctx, f.db, key)
 	if err == nil && row == nil {
 		err = fault.New(fault.Generic, "No such entry in table content_generator: %v", q.Ref)
 	}
