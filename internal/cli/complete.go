@@ -32,9 +32,9 @@ func (p *program) completions(cmd *cobra.Command, s spec) {
 		switch f.Name {
 		case "tag", "parent", "build-tag", "dest-tag", "latestfrom":
 			kind = "tag"
-		case "host", "channel", "package", "build":
+		case "host", "channel", "package", "build", "volume":
 			kind = f.Name
-		case "owner", "editor", "by":
+		case "owner", "editor", "by", "old-user", "from":
 			kind = "user"
 		case "perm", "permission":
 			kind = "permission"
@@ -42,7 +42,7 @@ func (p *program) completions(cmd *cobra.Command, s spec) {
 			if f.Value.Type() == "string" {
 				kind = "target"
 			}
-		case "config", "cert", "serverca":
+		case "config", "cert", "serverca", "keytab", "comps", "multilib", "ignore-tag-file", "protect-tag-file", "output":
 			kind = "file"
 		}
 		if kind == "" || f.Value.Type() == "bool" {
@@ -90,6 +90,8 @@ func (v *invocation) namesOf(kind, word string) ([]string, error) {
 		rows, err = v.list("listChannels")
 	case "permission":
 		rows, err = v.list("getAllPerms")
+	case "volume":
+		rows, err = v.list("listVolumes")
 	case "externalrepo":
 		rows, err = v.list("listExternalRepos")
 	case "package", "build", "user":

@@ -1,23 +1,23 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
-	"gopkg.in/ini.v1"
 )
 
 const (
 	// defaultServer is where "moromid up" listens unless told otherwise.
 	defaultServer = "http://127.0.0.1:8080/kojihub"
+	// defaultServerCA is where Koji's clients look for the certificates to trust.
+	defaultServerCA = "~/.koji/serverca.crt"
+	// defaultTopDir is where Koji has its files.
+	defaultTopDir = "/mnt/koji"
 	// defaultPoll is the pause between looks at a task. Koji's is 6 s; here the hub answers quickly.
 	defaultPoll = 2 * time.Second
 	// maxPasswordFile is more than any password.
@@ -31,6 +31,8 @@ type globalOptions struct {
 	user, password, authtype, cert, serverCA string
 	runAs                                    string
 	noAuth, forceAuth, debug, quiet          bool
+	topDir, pkgURL, pluginPaths              string
+	debugXMLRPC, listCommands, skipMain      bool
 }
 
 func (o *globalOptions) register(f *pflag.FlagSet) {
@@ -48,8 +50,18 @@ func (o *globalOptions) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.forceAuth, "force-auth", false, "log in even for commands that only read")
 	f.StringVar(&o.topURL, "topurl", "", "address of the hub's files")
 	f.StringVar(&o.webURL, "weburl", "", "address of the web pages")
+	f.StringVar(&o.topDir, "topdir", "", "directory of the hub's files, where it is mounted here (default: /mnt/koji)")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no headers, no progress")
 	f.BoolVarP(&o.debug, "debug", "d", false, "show what is retried, and more about errors")
+	f.BoolVar(&o.debugXMLRPC, "debug-xmlrpc", false, "show what is sent and received, but for logins")
+	f.BoolVar(&o.listCommands, "help-commands", false, "list the commands")
+	// Options of Koji's client that have nothing to do here.
+	f.StringVar(&o.pkgURL, "pkgurl", "", "what came before --topurl")
+	f.StringVar(&o.pluginPaths, "plugin-paths", "", "ignored: there are no plugins")
+	f.BoolVar(&o.skipMain, "skip-main", false, "do nothing")
+	for _, old := range []string{"pkgurl", "plugin-paths", "skip-main"} {
+		f.Lookup(old).Hidden = true
+	}
 }
 
 // config is what is in force after options, environment and files.
@@ -59,7 +71,10 @@ type config struct {
 	topDir                                          string
 	noAuth, forceAuth, noVerify                     bool
 	anonRetry, offlineRetry                         bool
+	debug, debugXMLRPC                              bool
 	maxRetries                                      int
+	uploadChunk                                     int64
+	pkgURL                                          string // where packages were before there was topurl
 	retryInterval, offlineInterval, poll            time.Duration
 	timeout, authTimeout                            time.Duration
 }
@@ -69,23 +84,29 @@ func (p *program) configure() error {
 	if p.cfg != nil {
 		return nil
 	}
-	section, err := p.profile()
+	profile, err := p.profile()
 	if err != nil {
 		return &usageError{err}
 	}
 	g := &p.global
-	cfg := &config{topDir: "/mnt/koji", poll: defaultPoll, forceAuth: g.forceAuth, noAuth: g.noAuth, runAs: g.runAs}
-	if err := cfg.fill(section); err != nil {
+	cfg := &config{poll: defaultPoll, forceAuth: g.forceAuth, noAuth: g.noAuth, debug: g.debug, debugXMLRPC: g.debugXMLRPC}
+	if err := cfg.fill(profile); err != nil {
 		return &usageError{err}
 	}
+	g.debug = cfg.debug
+	cfg.runAs = first(g.runAs, cfg.runAs)
+	cfg.topDir = p.expand(first(g.topDir, cfg.topDir, defaultTopDir))
 	cfg.server = first(g.server, p.Getenv("MOROMI_SERVER"), cfg.server, defaultServer)
 	cfg.user = first(g.user, p.Getenv("MOROMI_USER"), cfg.user)
 	cfg.authtype = first(g.authtype, cfg.authtype)
 	cfg.cert = p.expand(first(g.cert, cfg.cert))
 	cfg.serverCA = p.expand(first(g.serverCA, cfg.serverCA))
+	if ca := p.expand(defaultServerCA); cfg.serverCA == "" && isFile(ca) {
+		cfg.serverCA = ca
+	}
 	base := strings.TrimSuffix(strings.TrimRight(cfg.server, "/"), "/kojihub")
 	cfg.webURL = strings.TrimRight(first(g.webURL, cfg.webURL, base), "/")
-	cfg.topURL = strings.TrimRight(first(g.topURL, cfg.topURL, base+"/kojifiles"), "/")
+	cfg.topURL = strings.TrimRight(first(g.topURL, cfg.topURL, oldTopURL(first(g.pkgURL, cfg.pkgURL)), base+"/kojifiles"), "/")
 	if cfg.password, err = p.password(cfg.password); err != nil {
 		return &usageError{err}
 	}
@@ -94,6 +115,15 @@ func (p *program) configure() error {
 	}
 	p.cfg = cfg
 	return nil
+}
+
+// oldTopURL is the address of the hub's files by that of its packages, as configurations of old have it, or empty.
+func oldTopURL(packages string) string {
+	top, ok := strings.CutSuffix(strings.TrimRight(packages, "/"), "/packages")
+	if !ok {
+		return ""
+	}
+	return top
 }
 
 func first(values ...string) string {
@@ -106,10 +136,18 @@ func first(values ...string) string {
 }
 
 func (p *program) expand(path string) string {
+	if path == "~" {
+		return p.Home
+	}
 	if rest, ok := strings.CutPrefix(path, "~/"); ok {
 		return filepath.Join(p.Home, rest)
 	}
 	return path
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // password is the option's, the environment's, that of a file, or the profile's.
@@ -131,90 +169,19 @@ func (p *program) password(profile string) (string, error) {
 	return strings.TrimRight(string(data), "\r\n"), nil
 }
 
-// profile finds the section of the configuration files to use. No files and no --profile is no error: nil.
-func (p *program) profile() (*ini.Section, error) {
-	files, err := p.configFiles()
-	if err != nil {
-		return nil, err
-	}
-	all := ini.Empty(ini.LoadOptions{
-		IgnoreInlineComment: true, AllowPythonMultilineValues: true, PreserveSurroundedQuote: true, SkipUnrecognizableLines: true,
-	})
-	for _, f := range files {
-		if err := all.Append(f); err != nil {
-			return nil, fmt.Errorf("configuration %s: %w", f, err)
-		}
-	}
-	if p.global.profile != "" {
-		if !all.HasSection(p.global.profile) {
-			return nil, fmt.Errorf("no profile %q in the configuration; there are: %s", p.global.profile, profileNames(all))
-		}
-		return all.Section(p.global.profile), nil
-	}
-	for _, name := range []string{"moromi", "koji"} {
-		if all.HasSection(name) {
-			return all.Section(name), nil
-		}
-	}
-	return nil, nil
-}
-
-func profileNames(f *ini.File) string {
-	names := slices.DeleteFunc(f.SectionStrings(), func(n string) bool { return n == ini.DefaultSection })
-	if len(names) == 0 {
-		return "none"
-	}
-	return strings.Join(names, ", ")
-}
-
-// configFiles are the files there are, least important first.
-func (p *program) configFiles() ([]string, error) {
-	var files []string
-	candidates := []string{filepath.Join(p.SystemDir, "koji.conf.d"), filepath.Join(p.SystemDir, "koji.conf")}
-	if p.global.configFile != "" {
-		if _, err := os.Stat(p.expand(p.global.configFile)); err != nil {
-			return nil, fmt.Errorf("--config: %w", err)
-		}
-		candidates = append(candidates, p.expand(p.global.configFile))
-	} else {
-		candidates = append(candidates, filepath.Join(p.Home, ".koji", "config.d"), filepath.Join(p.Home, ".koji", "config"))
-	}
-	for _, c := range candidates {
-		info, err := os.Stat(c)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		} else if err != nil {
-			return nil, fmt.Errorf("configuration: %w", err)
-		}
-		if !info.IsDir() {
-			files = append(files, c)
-			continue
-		}
-		inside, err := filepath.Glob(filepath.Join(c, "*.conf")) // sorted
-		if err != nil {
-			return nil, fmt.Errorf("configuration %s: %w", c, err)
-		}
-		files = append(files, inside...)
-	}
-	return files, nil
-}
-
 // fill takes the keys that Koji knows. Keys that it does not know are left alone, for other programs.
-func (c *config) fill(s *ini.Section) error {
-	if s == nil {
-		return nil
-	}
+func (c *config) fill(profile map[string]string) error {
 	texts := map[string]*string{
 		"server": &c.server, "weburl": &c.webURL, "topurl": &c.topURL, "topdir": &c.topDir, "user": &c.user, "password": &c.password,
-		"authtype": &c.authtype, "cert": &c.cert, "serverca": &c.serverCA,
+		"authtype": &c.authtype, "cert": &c.cert, "serverca": &c.serverCA, "runas": &c.runAs, "pkgurl": &c.pkgURL,
 	}
-	flags := map[string]*bool{"force_auth": &c.forceAuth, "no_ssl_verify": &c.noVerify, "anon_retry": &c.anonRetry, "offline_retry": &c.offlineRetry}
+	flags := map[string]*bool{"force_auth": &c.forceAuth, "no_ssl_verify": &c.noVerify, "anon_retry": &c.anonRetry, "offline_retry": &c.offlineRetry, "debug": &c.debug, "debug_xmlrpc": &c.debugXMLRPC}
 	seconds := map[string]*time.Duration{
 		"retry_interval": &c.retryInterval, "offline_retry_interval": &c.offlineInterval, "poll_interval": &c.poll,
 		"timeout": &c.timeout, "auth_timeout": &c.authTimeout,
 	}
-	for _, key := range s.Keys() {
-		name, value := key.Name(), strings.TrimSpace(key.Value())
+	for _, name := range sortedKeys(profile) {
+		value := profile[name]
 		if p := texts[name]; p != nil {
 			*p = value
 		}
@@ -226,17 +193,20 @@ func (c *config) fill(s *ini.Section) error {
 			*p = *p || b
 		}
 		p := seconds[name]
-		if p == nil && name != "max_retries" {
+		if p == nil && name != "max_retries" && name != "upload_blocksize" {
 			continue
 		}
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 0 {
 			return fmt.Errorf("configuration: %s must be a whole number, not %q", name, value)
 		}
-		if p != nil {
+		switch {
+		case p != nil:
 			*p = time.Duration(n) * time.Second
-		} else {
+		case name == "max_retries":
 			c.maxRetries = n
+		default:
+			c.uploadChunk = int64(n)
 		}
 	}
 	return nil

@@ -42,8 +42,12 @@ func (p *program) client(anonRetry bool) (*hubclient.Client, error) {
 	if p.global.debug {
 		level = slog.LevelDebug
 	}
+	var sender http.RoundTripper = transport
+	if p.cfg.debugXMLRPC {
+		sender = &wire{next: transport, out: p.Err}
+	}
 	return hubclient.New(p.cfg.server, hubclient.Options{
-		HTTP: &http.Client{Transport: transport}, Log: slog.New(slog.NewTextHandler(p.Err, &slog.HandlerOptions{Level: level})),
+		HTTP: &http.Client{Transport: sender}, UploadChunk: p.cfg.uploadChunk, Log: slog.New(slog.NewTextHandler(p.Err, &slog.HandlerOptions{Level: level})),
 		MaxRetries: p.cfg.maxRetries, RetryInterval: p.cfg.retryInterval, AnonymousRetry: anonRetry || p.cfg.anonRetry,
 		OfflineRetry: p.cfg.offlineRetry, OfflineRetryInterval: p.cfg.offlineInterval, Timeout: p.cfg.timeout, AuthTimeout: p.cfg.authTimeout,
 	}), nil

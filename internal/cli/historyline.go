@@ -10,77 +10,70 @@ import (
 	"moromi/internal/hubclient"
 )
 
-// sentences are what an entry of a table says: its beginning, its end, its change. {x} is the member x.
-type sentences struct{ created, revoked, edited string }
-
-// historySentences gives a table's sentences, in Koji's words, which scripts look for.
-func historySentences(table string) sentences {
+// sentence is what an entry of a table says, in Koji's words, which scripts look for. [a|b|c] is a in the entry's beginning, b in its end,
+// c in its change; {x} is the member x.
+func sentence(table string) string {
 	switch table {
 	case "tag_listing":
-		return sentences{"{name}-{version}-{release} tagged into {tag.name}", "{name}-{version}-{release} untagged from {tag.name}", "{name}-{version}-{release} re-tagged into {tag.name}"}
+		return "{name}-{version}-{release} [tagged into|untagged from|re-tagged into] {tag.name}"
 	case "user_perms":
-		return sentences{"permission {permission.name} granted to {user.name}", "permission {permission.name} revoked for {user.name}", "permission {permission.name} re-granted to {user.name}"}
+		return "permission {permission.name} [granted to|revoked for|re-granted to] {user.name}"
 	case "user_groups":
-		return sentences{"user {user.name} added to group {group.name}", "user {user.name} removed from group {group.name}", "user {user.name} re-added to group {group.name}"}
+		return "user {user.name} [added to|removed from|re-added to] group {group.name}"
 	case "cg_users":
-		return sentences{"user {user.name} added to content generator {content_generator.name}", "user {user.name} removed from content generator {content_generator.name}",
-			"user {user.name} re-added to content generator {content_generator.name}"}
+		return "user {user.name} [added to|removed from|re-added to] content generator {content_generator.name}"
 	case "tag_packages":
-		return sentences{"package list entry created: {package.name} in {tag.name}", "package list entry revoked: {package.name} in {tag.name}", "package list entry for {package.name} in {tag.name} updated"}
+		return "package list entry [created: {package.name} in {tag.name}|revoked: {package.name} in {tag.name}|for {package.name} in {tag.name} updated]"
 	case "tag_package_owners":
-		return sentences{"package owner {owner.name} set for {package.name} in {tag.name}", "package owner {owner.name} revoked for {package.name} in {tag.name}",
-			"package owner changed for {package.name} in {tag.name}"}
+		return "package owner [{owner.name} set|{owner.name} revoked|changed] for {package.name} in {tag.name}"
 	case "tag_inheritance":
-		return sentences{"inheritance line {tag.name}->{parent.name} added", "inheritance line {tag.name}->{parent.name} removed", "inheritance line {tag.name}->{parent.name} updated"}
+		return "inheritance line {tag.name}->{parent.name} [added|removed|updated]"
 	case "tag_config":
-		return sentences{"new tag: {tag.name}", "tag deleted: {tag.name}", "tag configuration for {tag.name} altered"}
+		return "[new tag: {tag.name}|tag deleted: {tag.name}|tag configuration for {tag.name} altered]"
 	case "tag_extra":
-		return sentences{"added tag option {key} for tag {tag.name}", "tag option {key} removed for {tag.name}", "tag option {key} for tag {tag.name} altered"}
+		return "[added tag option {key} for tag {tag.name}|tag option {key} removed for {tag.name}|tag option {key} for tag {tag.name} altered]"
 	case "host_config":
-		return sentences{"new host: {host.name}", "host deleted: {host.name}", "host configuration for {host.name} altered"}
+		return "[new host: {host.name}|host deleted: {host.name}|host configuration for {host.name} altered]"
 	case "host_channels":
-		return sentences{"host {host.name} added to channel {channels.name}", "host {host.name} removed from channel {channels.name}", "host {host.name} removed from channel {channels.name}"}
+		return "host {host.name} [added to|removed from|removed from] channel {channels.name}"
 	case "build_target_config":
-		return sentences{"new build target: {build_target.name}", "build target deleted: {build_target.name}", "build target configuration for {build_target.name} updated"}
+		return "[new build target: {build_target.name}|build target deleted: {build_target.name}|build target configuration for {build_target.name} updated]"
 	case "external_repo_config":
-		return sentences{"new external repo: {external_repo.name}", "external repo deleted: {external_repo.name}", "external repo configuration for {external_repo.name} altered"}
+		return "[new external repo: {external_repo.name}|external repo deleted: {external_repo.name}|external repo configuration for {external_repo.name} altered]"
 	case "external_repo_data":
-		return sentences{"new tracking data for external repo {external_repo.name}", "deleted tracking data for external repo {external_repo.name}",
-			"tracking data for external repo {external_repo.name} altered"}
+		return "[new tracking data for external repo {external_repo.name}|deleted tracking data for external repo {external_repo.name}|tracking data for external repo {external_repo.name} altered]"
 	case "tag_external_repos":
-		return sentences{"external repo entry for {external_repo.name} added to tag {tag.name}", "external repo entry for {external_repo.name} removed from tag {tag.name}",
-			"external repo entry for {external_repo.name} in tag {tag.name} updated"}
+		return "external repo entry for {external_repo.name} [added to tag {tag.name}|removed from tag {tag.name}|in tag {tag.name} updated]"
 	case "group_config":
-		return sentences{"group {group.name} added to tag {tag.name}", "group {group.name} removed from tag {tag.name}", "group {group.name} configuration for tag {tag.name} updated"}
+		return "group {group.name} [added to tag {tag.name}|removed from tag {tag.name}|configuration for tag {tag.name} updated]"
 	case "group_req_listing":
-		return sentences{"group dependency {group.name}->{req.name} added in tag {tag.name}", "group dependency {group.name}->{req.name} dropped from tag {tag.name}",
-			"group dependency {group.name}->{req.name} updated in tag {tag.name}"}
+		return "group dependency {group.name}->{req.name} [added in|dropped from|updated in] tag {tag.name}"
 	case "group_package_listing":
-		return sentences{"package {package} added to group {group.name} in tag {tag.name}", "package {package} removed from group {group.name} in tag {tag.name}",
-			"package entry {package} in group {group.name}, tag {tag.name} updated"}
+		return "package [{package} added to group {group.name} in tag {tag.name}|{package} removed from group {group.name} in tag {tag.name}|entry {package} in group {group.name}, tag {tag.name} updated]"
 	}
-	return sentences{table + " entry created", table + " entry revoked", table + " entry updated"}
+	return table + " entry [created|revoked|updated]"
 }
 
 // line is the entry for people: time, what, by whom, and whether it is still so.
 func (e *historyEntry) line(zone *time.Location, withEvent bool) string {
-	s := historySentences(e.table)
-	sentence, ts, who := s.revoked, e.row["revoke_ts"], e.row["revoker_name"]
+	which, ts, who := 1, e.row["revoke_ts"], e.row["revoker_name"]
 	active := false
 	switch {
 	case e.edit != nil:
-		sentence = s.edited
+		which = 2
 		active = hubclient.Bool(e.edit["active"])
 	case e.create:
-		sentence, ts, who = s.created, e.row["create_ts"], e.row["creator_name"]
+		which, ts, who = 0, e.row["create_ts"], e.row["creator_name"]
 		active = hubclient.Bool(e.row["active"])
 	}
 	parts := []string{at(ts, zone).Format(time.ANSIC)}
 	if withEvent {
 		parts = append(parts, fmt.Sprintf("(eid %d)", e.event))
 	}
+	before, choice, _ := strings.Cut(sentence(e.table), "[")
+	choice, after, _ := strings.Cut(choice, "]")
 	member := regexp.MustCompile(`\{[a-z_.]+\}`)
-	parts = append(parts, member.ReplaceAllStringFunc(sentence, func(m string) string { return str(e.row, strings.Trim(m, "{}")) }))
+	parts = append(parts, member.ReplaceAllStringFunc(before+strings.Split(choice, "|")[which]+after, func(m string) string { return str(e.row, strings.Trim(m, "{}")) }))
 	if _, known := e.row["revoker_name"]; known || e.create {
 		parts = append(parts, "by "+pyStr(who))
 	}

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -33,6 +34,7 @@ const (
 
 // Env is what the command takes from around it, so that tests can give their own.
 type Env struct {
+	Name       string // under which the command was called: a profile may have that name
 	In         io.Reader
 	Out, Err   io.Writer
 	Getenv     func(string) string
@@ -52,7 +54,7 @@ func System(comps func(groups []map[string]any, expand bool) []byte) Env {
 		home = "/" // no home, no personal configuration
 	}
 	return Env{
-		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Dir: ".", Home: home, SystemDir: "/etc",
+		Name: filepath.Base(os.Args[0]), In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Dir: ".", Home: home, SystemDir: "/etc",
 		Now: time.Now, Zone: time.Local, Foreground: foreground(os.Stdin), Comps: comps,
 	}
 }
@@ -197,7 +199,7 @@ MOROMI_PASSWORD_FILE, or from a profile: a section of /etc/koji.conf, /etc/koji.
 		SilenceErrors: true, SilenceUsage: true, TraverseChildren: true, SuggestionsMinimumDistance: 2,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			if len(args) == 0 || p.global.listCommands {
 				return cmd.Help()
 			}
 			return unknownCommand(cmd, args[0])
@@ -267,6 +269,9 @@ func (p *program) command(s spec, global *pflag.FlagSet) *cobra.Command {
 			return err
 		}
 		p.started = true
+		if p.global.skipMain {
+			return nil
+		}
 		if s.login || p.cfg.forceAuth {
 			if err := v.login(); err != nil {
 				return err

@@ -76,12 +76,14 @@ func pyQuote(s string) string {
 			b.WriteString(`\t`)
 		case r == '\r':
 			b.WriteString(`\r`)
-		case r < 0x20 || r == 0x7f:
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r <= 0xff:
 			fmt.Fprintf(&b, `\x%02x`, r)
-		case !unicode.IsPrint(r):
+		case r <= 0xffff:
 			fmt.Fprintf(&b, `\u%04x`, r)
 		default:
-			b.WriteRune(r)
+			fmt.Fprintf(&b, `\U%08x`, r)
 		}
 	}
 	b.WriteRune(quote)

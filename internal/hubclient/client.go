@@ -44,6 +44,7 @@ type Options struct {
 	Timeout     time.Duration // of one request; 12 h if 0
 	AuthTimeout time.Duration // of one login request; 60 s if 0
 
+	UploadChunk   int64         // size of one upload request; 1 MiB if 0
 	UploadVerify  string        // digest of uploaded chunks: "adler32" (also if empty) or "sha256"
 	StreamBackoff time.Duration // first pause before Stream connects again, doubled up to 30 s; 1 s if 0
 }
@@ -69,6 +70,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.AuthTimeout <= 0 {
 		o.AuthTimeout = defaultAuthTimeout
+	}
+	if o.UploadChunk <= 0 {
+		o.UploadChunk = defaultUploadChunk
 	}
 	if o.UploadVerify == "" {
 		o.UploadVerify = "adler32"

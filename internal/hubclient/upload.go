@@ -18,8 +18,12 @@ import (
 	"moromi/internal/xmlrpc"
 )
 
-// uploadChunk is the size of one upload request, as in Koji's client: large enough to be quick, small enough to repeat.
-const uploadChunk = 1 << 20
+const (
+	// defaultUploadChunk is the size of one upload request, as in Koji's client: large enough to be quick, small enough to repeat.
+	defaultUploadChunk = 1 << 20
+	// maxUploadChunk is what one request may take of the client's memory, whatever is asked for.
+	maxUploadChunk = 64 << 20
+)
 
 // UploadFile sends a local file to dir/name below the hub's work directory, replacing what is there, and has the hub check
 // that all of it arrived. progress, if not nil, is told the bytes sent and their total.
@@ -48,11 +52,12 @@ func (c *Client) upload(ctx context.Context, r io.Reader, size int64, dir, name 
 	if err != nil {
 		return err
 	}
-	buf := make([]byte, uploadChunk)
+	chunk := min(c.opts.UploadChunk, maxUploadChunk)
+	buf := make([]byte, min(chunk, max(size, 1)))
 	var done int64
 	repeated := false
 	for done == 0 || done < size { // at least once, for empty files
-		n, err := io.ReadFull(r, buf[:min(uploadChunk, size-done)])
+		n, err := io.ReadFull(r, buf[:min(chunk, size-done)])
 		if err != nil && size > 0 {
 			return fmt.Errorf("upload %s: the file became shorter while it was read: %w", name, err)
 		}
