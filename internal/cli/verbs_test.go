@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// kojiVerbs are the verbs of Koji's client 1.35 and of the plugins it comes with, with the names of their options.
+// kojiVerbs are the verbs of Koji's client 1.35 and of its plugins for side tags, runroot and failed trees, with the names of their options.
 func kojiVerbs(t *testing.T) map[string][]string {
 	t.Helper()
 	data, err := os.ReadFile("testdata/kojiverbs.txt")
