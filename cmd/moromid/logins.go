@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/jcmturner/gokrb5/v8/keytab"
 	"github.com/spf13/cobra"
 
 	"moromi/commands"
@@ -20,6 +21,7 @@ import (
 	"moromi/internal/reload"
 	"moromi/web/auth"
 	"moromi/web/auth/certificate"
+	"moromi/web/auth/negotiate"
 	"moromi/web/hub"
 )
 
@@ -29,6 +31,8 @@ type loginSettings struct {
 	ClientCA        string // PEM file with the authorities of client certificates
 	TrustedProxies  string // addresses and networks of reverse proxies, separated by commas or space
 	ClientCertFrom  string // the header in which those pass client certificates on
+	Keytab          string // the hub's keys for Kerberos
+	AuthPrincipal   string // the service principal that counts; empty: each HTTP/… in the keytab
 
 	DNUsernameComponent string
 	ProxyDNs            string // separated by |
@@ -46,13 +50,14 @@ func (l *loginSettings) addFlags(c *cobra.Command) {
 	f.StringVar(&l.TLSCert, "tls-cert", "", "certificate of the hub (PEM `FILE`, with its intermediates): serve HTTPS")
 	f.StringVar(&l.TLSKey, "tls-key", "", "key of that certificate (PEM `FILE`)")
 	f.StringVar(&l.ClientCA, "client-ca", "", "authorities whose certificates log in users (PEM `FILE`)")
+	f.StringVar(&l.Keytab, "keytab", "", "keys of the service HTTP/NAME: log in users by Kerberos (keytab `FILE`)")
 	f.StringVar(&l.TrustedProxies, "trusted-proxies", "", "addresses or networks of reverse proxies whose X-Forwarded-For is believed")
 }
 
 // known are the settings by their names in a configuration file.
 func (l *loginSettings) known() map[string]*string {
 	return map[string]*string{"tls_cert": &l.TLSCert, "tls_key": &l.TLSKey, "client_ca": &l.ClientCA, "trusted_proxies": &l.TrustedProxies,
-		"client_cert_header": &l.ClientCertFrom, "DNUsernameComponent": &l.DNUsernameComponent, "ProxyDNs": &l.ProxyDNs,
+		"client_cert_header": &l.ClientCertFrom, "AuthKeytab": &l.Keytab, "AuthPrincipal": &l.AuthPrincipal, "DNUsernameComponent": &l.DNUsernameComponent, "ProxyDNs": &l.ProxyDNs,
 		"ProxyPrincipals": &l.ProxyPrincipals, "AllowedKrbRealms": &l.AllowedKrbRealms, "LoginCreatesUser": &l.LoginCreatesUser,
 		"AllowProxyAuthType": &l.AllowProxyAuthType, "DisableURLSessions": &l.DisableURLSessions, "CheckClientIP": &l.CheckClientIP}
 }
@@ -70,6 +75,7 @@ type logins struct {
 
 	pair    *reload.Value[*tls.Certificate] // nil: plain HTTP
 	clients *reload.Value[*x509.CertPool]   // nil: no certificate logins
+	keytab  *reload.Value[*keytab.Keytab]   // nil: no Kerberos logins
 }
 
 // open reads the files and refuses settings that cannot be.
@@ -97,10 +103,18 @@ func (l *loginSettings) open(log *slog.Logger) (*logins, error) {
 	if l.ClientCertFrom != "" && (len(in.proxies) == 0 || l.ClientCA == "") {
 		return nil, usageError{errors.New("client_cert_header needs trusted_proxies, who may send it, and client_ca")}
 	}
-	return in, in.openFiles()
+	if l.AuthPrincipal != "" && l.Keytab == "" {
+		return nil, usageError{errors.New("AuthPrincipal needs AuthKeytab")}
+	}
+	if l.Keytab != "" {
+		if in.keytab, err = negotiate.LoadKeytab(log, l.Keytab); err != nil {
+			return nil, err
+		}
+	}
+	return in, in.openCertificates()
 }
 
-func (in *logins) openFiles() (err error) {
+func (in *logins) openCertificates() (err error) {
 	l := in.settings
 	switch {
 	case (l.TLSCert == "") != (l.TLSKey == ""):
@@ -220,7 +234,7 @@ func (in *logins) fromProxy(r *http.Request) bool {
 }
 
 // configure puts into the hub's configuration what concerns logins.
-func (in *logins) configure(c *hub.Config, service *commands.Service) error {
+func (in *logins) configure(c *hub.Config, service *commands.Service, sessions *auth.Sessions) error {
 	l := in.settings
 	realms := koji.ParseRealms(l.AllowedKrbRealms)
 	service.Realms = realms
@@ -237,6 +251,13 @@ func (in *logins) configure(c *hub.Config, service *commands.Service) error {
 			ProxyHeader: l.ClientCertFrom, FromProxy: in.fromProxy, Log: in.log})
 		if err != nil {
 			return usageError{err}
+		}
+		providers = append(providers, v)
+	}
+	if in.keytab != nil {
+		v, err := negotiate.New(negotiate.Config{Keytab: in.keytab.Get, Principal: l.AuthPrincipal, FirstUse: sessions.FirstUse, Log: in.log})
+		if err != nil {
+			return err
 		}
 		providers = append(providers, v)
 	}

@@ -228,7 +228,7 @@ func (c *Client) loginURL() (string, error) {
 		return "", fmt.Errorf("hub address: %w", err)
 	}
 	if u.Scheme != "https" {
-		return "", fmt.Errorf("hub address %s: logging in with a certificate needs https", c.base)
+		return "", fmt.Errorf("hub address %s: logging in with a certificate or a Kerberos ticket needs https", c.base)
 	}
 	return c.base + "/ssllogin", nil
 }

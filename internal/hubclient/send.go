@@ -29,6 +29,8 @@ type request struct {
 	header  http.Header
 	body    []byte
 	timeout time.Duration
+
+	negotiator Negotiator // of a Kerberos login: each try has a token of its own
 }
 
 // StatusError is an HTTP answer that is not XML-RPC.
@@ -112,11 +114,18 @@ func (c *Client) send(ctx context.Context, req *request) (any, error) {
 		return nil, fmt.Errorf("hub address: %w", err)
 	}
 	hr.Header = req.header
+	verify, err := authorize(ctx, hr, req.negotiator)
+	if err != nil {
+		return nil, err
+	}
 	resp, err := c.http.Do(hr)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
+	if err := verify(resp); err != nil {
+		return nil, err
+	}
 	if v := resp.Header.Get("Koji-Version"); v != "" {
 		c.hubVersion.Store(&v)
 	}
@@ -150,7 +159,7 @@ func statusError(resp *http.Response, address string) error {
 // brokenConnection tells errors of the connection, before or within an answer, from others.
 func brokenConnection(err error) bool {
 	var status *StatusError
-	return !errors.As(err, &status) && !certificateError(err) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled)
+	return !errors.As(err, &status) && !credentialError(err) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled)
 }
 
 // transient tells whether waiting may help.
@@ -159,10 +168,14 @@ func transient(err error) bool {
 	if errors.As(err, &status) {
 		return status.Status >= 500 || status.Status == http.StatusRequestTimeout || status.Status == http.StatusTooManyRequests
 	}
-	return !certificateError(err)
+	return !credentialError(err)
 }
 
-func certificateError(err error) bool {
+func credentialError(err error) bool {
+	var no *negotiateError
+	if errors.As(err, &no) {
+		return true
+	}
 	var verify *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	return errors.As(err, &verify) || errors.As(err, &record)

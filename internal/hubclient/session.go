@@ -32,24 +32,47 @@ func (c *Client) Login(ctx context.Context, user, password string) error {
 // to act as, which the hub allows to few.
 func (c *Client) LoginCertificate(ctx context.Context, proxyUser string) error {
 	return c.open(ctx, func(c *Client, renew xmlrpc.Kwargs) (*request, error) {
-		kw := xmlrpc.Kwargs{"proxyuser": nil}
-		if proxyUser != "" {
-			kw["proxyuser"] = proxyUser
-		}
-		for k, v := range renew {
-			kw[k] = v
-		}
-		address, err := c.loginURL()
+		return c.prepareSSLLogin(proxyUser, renew)
+	})
+}
+
+// Negotiator makes the tokens of Kerberos logins; package kerberos has one.
+type Negotiator interface {
+	// Begin makes a token for one request to a host, and the check of the token that the host answers.
+	Begin(ctx context.Context, host string) (token []byte, verify func(reply []byte) error, err error)
+}
+
+// LoginKerberos opens a session with a Kerberos ticket. proxyUser is as in LoginCertificate.
+func (c *Client) LoginKerberos(ctx context.Context, n Negotiator, proxyUser string) error {
+	return c.open(ctx, func(c *Client, renew xmlrpc.Kwargs) (*request, error) {
+		req, err := c.prepareSSLLogin(proxyUser, renew)
 		if err != nil {
 			return nil, err
 		}
-		req, err := c.prepare("sslLogin", []any{kw})
-		if err != nil {
-			return nil, err
-		}
-		req.url = address
+		req.negotiator = n
 		return req, nil
 	})
+}
+
+// prepareSSLLogin encodes the login by certificate or ticket; for both the method is sslLogin.
+func (c *Client) prepareSSLLogin(proxyUser string, renew xmlrpc.Kwargs) (*request, error) {
+	kw := xmlrpc.Kwargs{"proxyuser": nil}
+	if proxyUser != "" {
+		kw["proxyuser"] = proxyUser
+	}
+	for k, v := range renew {
+		kw[k] = v
+	}
+	address, err := c.loginURL()
+	if err != nil {
+		return nil, err
+	}
+	req, err := c.prepare("sslLogin", []any{kw})
+	if err != nil {
+		return nil, err
+	}
+	req.url = address
+	return req, nil
 }
 
 // open logs in with a request that prepare makes, and keeps it for renewals.

@@ -104,7 +104,7 @@ func (c *Call) userOfIdentity(id *auth.Identity, name string, authType koji.Auth
 	}
 	userID, err := c.hub.cfg.Enrol(c.ctx, newcomer)
 	if err == nil {
-		c.log.InfoContext(c.ctx, "first login", "name", newcomer.Name, "principal", newcomer.Principal, "user", userID)
+		c.log.InfoContext(c.ctx, "first login", "name", newcomer.Name, "principal", newcomer.Principal, "id", userID)
 	}
 	return userID, err
 }
