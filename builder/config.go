@@ -37,6 +37,13 @@ type Config struct {
 	Cert     string `ini:"cert"`
 	ServerCA string `ini:"serverca"`
 
+	// Keytab is a file with the keys of KrbPrincipal, or else of HostPrincipalFormat with the host's full name in the place of %s; CCache is a
+	// credential cache to use instead of a keytab. By these the builder logs in with Kerberos.
+	Keytab              string `ini:"keytab"`
+	KrbPrincipal        string `ini:"krb_principal"`
+	HostPrincipalFormat string `ini:"host_principal_format"`
+	CCache              string `ini:"ccache"`
+
 	// MaxJobs is how many tasks run at once, waiting ones included. MinSpace in MiB is how much of WorkDir's disk must be
 	// free for another task. Sleep is the pause between questions to a hub that does not push.
 	MaxJobs  int   `ini:"maxjobs"`
@@ -234,8 +241,11 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf("the setting %s is required", r.name))
 		}
 	}
-	if c.User == "" && c.Cert == "" {
-		errs = append(errs, errors.New("the builder needs user and password (or password_file), or cert"))
+	if c.User == "" && c.Cert == "" && c.Keytab == "" && c.CCache == "" {
+		errs = append(errs, errors.New("the builder needs user and password (or password_file), or cert, or keytab"))
+	}
+	if c.HostPrincipalFormat != "" && strings.Count(c.HostPrincipalFormat, "%s") != 1 {
+		errs = append(errs, fmt.Errorf("host_principal_format %q must have %%s once, for the host's name", c.HostPrincipalFormat))
 	}
 	if c.Password != "" && c.PasswordFile != "" {
 		errs = append(errs, errors.New("give password or password_file, not both"))

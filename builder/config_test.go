@@ -68,12 +68,36 @@ func TestConfigErrors(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	cfg := Config{Buildroot: "chroot", Password: "a", PasswordFile: "b"}
+	cfg := Config{Buildroot: "chroot", Password: "a", PasswordFile: "b", HostPrincipalFormat: "compile/HOST"}
 	err := cfg.Validate()
-	for _, want := range []string{"the setting server is required", "the setting topurl is required", "the setting workdir is required", "needs user and password", "not both",
+	for _, want := range []string{"the setting server is required", "the setting topurl is required", "the setting workdir is required", "needs user and password", "not both", `host_principal_format "compile/HOST" must have %s`,
 		`buildroot is auto, mock or native, not "chroot"`, "maxjobs is 0", "sleeptime", "both off"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("lacks %q: %v", want, err)
+		}
+	}
+}
+
+func TestTickets(t *testing.T) {
+	t.Parallel()
+	host, err := fullHostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ text, principal string }{
+		{"keytab = /k\n", ""},
+		{"keytab = /k\nhost_principal_format = compile/%s@EXAMPLE.COM\n", "compile/" + host + "@EXAMPLE.COM"},
+		{"keytab = /k\nhost_principal_format = compile/%s@EXAMPLE.COM\nkrb_principal = compile/b1@EXAMPLE.COM\n", "compile/b1@EXAMPLE.COM"},
+	} {
+		cfg, err := ParseConfig([]byte("[kojid]\nserver=s\ntopurl=t\n" + c.text))
+		if err == nil {
+			err = cfg.Validate()
+		}
+		if err != nil {
+			t.Errorf("%q: %v", c.text, err)
+		}
+		if src, err := cfg.tickets(); err != nil || src.Keytab != "/k" || src.Principal != c.principal {
+			t.Errorf("%q: %+v, %v", c.text, src, err)
 		}
 	}
 }

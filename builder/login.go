@@ -6,11 +6,14 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"moromi/internal/hubclient"
+	"moromi/internal/kerberos"
 )
 
 // login opens the builder's exclusive session.
@@ -20,23 +23,73 @@ func login(ctx context.Context, cfg *Config) (Session, error) {
 		return nil, err
 	}
 	c := hubclient.New(cfg.Server, hubclient.Options{HTTP: client, Log: cfg.Log, MaxRetries: cfg.MaxRetries, RetryInterval: cfg.RetryInterval, OfflineRetry: true})
-	if cfg.Cert != "" {
+	who := cfg.User
+	switch { // in kojid's order
+	case cfg.Cert != "":
+		who = "the owner of " + cfg.Cert
 		err = c.LoginCertificate(ctx, "")
-	} else {
+	case cfg.User != "":
 		var password string
 		if password, err = cfg.password(); err != nil {
 			return nil, err
 		}
 		err = c.Login(ctx, cfg.User, password)
+	default:
+		var source kerberos.Source
+		if source, err = cfg.tickets(); err != nil {
+			return nil, err
+		}
+		who = source.Principal
+		err = c.LoginKerberos(ctx, kerberos.New(source), "")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("log in at %s as %s: %w", cfg.Server, cfg.User, err)
+		return nil, fmt.Errorf("log in at %s as %s: %w", cfg.Server, who, err)
 	}
 	s := session{c}
 	if err := s.Exclusive(ctx, cfg.ForceLock); err != nil {
 		return nil, errors.Join(fmt.Errorf("take the exclusive session: %w (force_lock takes it from another builder)", err), s.Logout(ctx))
 	}
 	return s, nil
+}
+
+// tickets says where the builder's Kerberos tickets come from. With a keytab they are got anew at each login, and no cache is needed.
+func (c *Config) tickets() (kerberos.Source, error) {
+	src := kerberos.Source{Keytab: c.Keytab, Principal: c.KrbPrincipal, CCache: c.CCache}
+	if src.Principal == "" && c.HostPrincipalFormat != "" {
+		name, err := fullHostname()
+		if err != nil {
+			return src, err
+		}
+		src.Principal = strings.Replace(c.HostPrincipalFormat, "%s", name, 1)
+	}
+	return src, nil
+}
+
+// fullHostname is the machine's name with its domain, as Python's getfqdn finds it: the machine's own if that has one, else that of its address.
+func fullHostname() (string, error) {
+	name, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("the host's name, for its principal: %w", err)
+	}
+	if strings.Contains(name, ".") {
+		return name, nil
+	}
+	addresses, err := net.LookupHost(name)
+	if err != nil {
+		return name, nil //nolint:nilerr // a machine without a domain has its short name
+	}
+	for _, a := range addresses {
+		names, err := net.LookupAddr(a)
+		if err != nil {
+			continue
+		}
+		for _, n := range names {
+			if n = strings.TrimSuffix(n, "."); strings.Contains(n, ".") {
+				return n, nil
+			}
+		}
+	}
+	return name, nil
 }
 
 // hubHTTP is the client for the hub: with the builder's certificate and its authority where they are configured.

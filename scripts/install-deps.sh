@@ -3,7 +3,7 @@
 #
 #   scripts/install-deps.sh [--test]
 #
-# --test also installs what only the tests need (a browser). A run with nothing to do takes milliseconds.
+# --test also installs what only the tests need (a browser, a Kerberos KDC). A run with nothing to do takes milliseconds.
 # No service is started and no database cluster is made: Moromi runs a PostgreSQL of its own.
 # Runs as root or with sudo, on Debian and its like (apt-get) and on Fedora and EL (dnf).
 set -euo pipefail
@@ -29,6 +29,10 @@ trigrams                 postgresql      postgresql-contrib
 '
 needed_by_tests='
 browser                  chromium        chromium-headless
+sbin:krb5kdc             krb5-kdc        krb5-server
+sbin:kadmin.local        krb5-admin-server krb5-server
+program:kinit            krb5-user       krb5-workstation
+python:gssapi            python3-gssapi  python3-gssapi
 '
 
 main() {
@@ -75,6 +79,8 @@ missing_packages() {
 
 is_there() {
 	case $1 in
+		sbin:*) PATH=$PATH:/usr/sbin:/sbin command -v "${1#sbin:}" >/dev/null ;; # not on everybody's PATH
+		python:*) [ -x /usr/bin/python3 ] && /usr/bin/python3 -c "import ${1#python:}" 2>/dev/null ;;
 		program:*) command -v "${1#program:}" >/dev/null ;;
 		git-part:*) command -v git >/dev/null && [ -x "$(git --exec-path)/${1#git-part:}" ] ;;
 		debian-keys) [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ;;

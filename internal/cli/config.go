@@ -18,6 +18,8 @@ const (
 	defaultServerCA = "~/.koji/serverca.crt"
 	// defaultTopDir is where Koji has its files.
 	defaultTopDir = "/mnt/koji"
+	// defaultCert is where Koji's clients look for a certificate.
+	defaultCert = "~/.koji/client.crt"
 	// defaultPoll is the pause between looks at a task. Koji's is 6 s; here the hub answers quickly.
 	defaultPoll = 2 * time.Second
 	// maxPasswordFile is more than any password.
@@ -29,7 +31,7 @@ type globalOptions struct {
 	profile, configFile                      string
 	server, topURL, webURL                   string
 	user, password, authtype, cert, serverCA string
-	runAs                                    string
+	runAs, principal, keytab                 string
 	noAuth, forceAuth, debug, quiet          bool
 	topDir, pkgURL, pluginPaths              string
 	debugXMLRPC, listCommands, skipMain      bool
@@ -42,10 +44,12 @@ func (o *globalOptions) register(f *pflag.FlagSet) {
 	f.StringVarP(&o.server, "server", "s", "", "address of the hub, as https://koji.example.com/kojihub")
 	f.StringVar(&o.user, "user", "", "user to log in as")
 	f.StringVar(&o.password, "password", "", "its password (others on this machine may see it; better MOROMI_PASSWORD or MOROMI_PASSWORD_FILE)")
-	f.StringVar(&o.authtype, "authtype", "", "how to log in: password, ssl or noauth")
+	f.StringVar(&o.authtype, "authtype", "", "how to log in: password, ssl, kerberos or noauth (default: by a certificate if there is one, by a password if there is a user, else by Kerberos)")
 	f.StringVar(&o.cert, "cert", "", "client certificate and key (PEM `FILE`) for --authtype=ssl")
 	f.StringVar(&o.serverCA, "serverca", "", "certificates to trust (PEM `FILE`)")
-	f.StringVar(&o.runAs, "runas", "", "act as this user (needs a certificate that the hub allows to)")
+	f.StringVar(&o.principal, "principal", "", "Kerberos principal to log in as (default: the ticket's)")
+	f.StringVar(&o.keytab, "keytab", "", "`FILE` with the principal's keys, instead of a ticket by kinit")
+	f.StringVar(&o.runAs, "runas", "", "act as this user (needs a certificate or principal that the hub allows to)")
 	f.BoolVar(&o.noAuth, "noauth", false, "do not log in")
 	f.BoolVar(&o.forceAuth, "force-auth", false, "log in even for commands that only read")
 	f.StringVar(&o.topURL, "topurl", "", "address of the hub's files")
@@ -68,6 +72,7 @@ func (o *globalOptions) register(f *pflag.FlagSet) {
 type config struct {
 	server, topURL, webURL                          string
 	user, password, authtype, cert, serverCA, runAs string
+	principal, keytab                               string
 	topDir                                          string
 	noAuth, forceAuth, noVerify                     bool
 	anonRetry, offlineRetry                         bool
@@ -99,7 +104,9 @@ func (p *program) configure() error {
 	cfg.server = first(g.server, p.Getenv("MOROMI_SERVER"), cfg.server, defaultServer)
 	cfg.user = first(g.user, p.Getenv("MOROMI_USER"), cfg.user)
 	cfg.authtype = first(g.authtype, cfg.authtype)
-	cfg.cert = p.expand(first(g.cert, cfg.cert))
+	cfg.cert = p.expand(first(g.cert, cfg.cert, defaultCert))
+	cfg.principal = first(g.principal, cfg.principal)
+	cfg.keytab = p.expand(first(g.keytab, cfg.keytab))
 	cfg.serverCA = p.expand(first(g.serverCA, cfg.serverCA))
 	if ca := p.expand(defaultServerCA); cfg.serverCA == "" && isFile(ca) {
 		cfg.serverCA = ca
@@ -174,6 +181,7 @@ func (c *config) fill(profile map[string]string) error {
 	texts := map[string]*string{
 		"server": &c.server, "weburl": &c.webURL, "topurl": &c.topURL, "topdir": &c.topDir, "user": &c.user, "password": &c.password,
 		"authtype": &c.authtype, "cert": &c.cert, "serverca": &c.serverCA, "runas": &c.runAs, "pkgurl": &c.pkgURL,
+		"principal": &c.principal, "keytab": &c.keytab,
 	}
 	flags := map[string]*bool{"force_auth": &c.forceAuth, "no_ssl_verify": &c.noVerify, "anon_retry": &c.anonRetry, "offline_retry": &c.offlineRetry, "debug": &c.debug, "debug_xmlrpc": &c.debugXMLRPC}
 	seconds := map[string]*time.Duration{

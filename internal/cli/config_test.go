@@ -115,8 +115,10 @@ func TestAuthentication(t *testing.T) {
 	}{
 		{"nothing", "Give --user", nil, nil},
 		{"no password", "MOROMI_PASSWORD", []string{"--user", "a"}, nil},
-		{"kerberos", `authtype "kerberos" is not supported`, []string{"--authtype", "kerberos"}, nil},
-		{"no certificate", "--cert", []string{"--authtype", "ssl"}, nil},
+		{"unknown", `authtype "carrier-pigeon" is not supported`, []string{"--authtype", "carrier-pigeon"}, nil},
+		{"kerberos without https", "needs https", []string{"--authtype", "kerberos"}, nil},
+		{"a keytab without https", "needs https", []string{"--keytab", "/nonexistent"}, nil},
+		{"no certificate", "cert:", []string{"--authtype", "ssl"}, nil},
 		{"certificate is no file", "cert", []string{"--cert", "/nonexistent"}, nil},
 		{"certificate without https", "needs https", []string{"--authtype", "ssl", "--cert", "CERT"}, nil},
 	}
@@ -141,6 +143,52 @@ func TestAuthentication(t *testing.T) {
 				t.Errorf("--noauth: %d, %s", r.status, r.err)
 			}
 		})
+	}
+}
+
+// TestAuthMethod: without authtype the way is chosen as Koji's client chooses it.
+func TestAuthMethod(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "client.crt")
+	write(t, file, "any")
+	for _, c := range []struct {
+		name   string
+		cfg    config
+		global globalOptions
+		want   string
+		chosen bool
+	}{
+		{"nothing", config{server: "https://h", cert: "/none"}, globalOptions{}, "kerberos", false},
+		{"certificate", config{server: "https://h", cert: file, user: "alice"}, globalOptions{}, "ssl", true},
+		{"certificate, but no TLS", config{server: "http://h", cert: file, user: "alice"}, globalOptions{}, "password", true},
+		{"user", config{server: "https://h", cert: "/none", user: "alice"}, globalOptions{}, "password", true},
+		{"told", config{server: "https://h", cert: file, user: "alice", authtype: "kerberos"}, globalOptions{}, "kerberos", true},
+		{"keytab", config{server: "https://h", keytab: "k"}, globalOptions{}, "kerberos", true},
+		{"certificate given that is not there", config{server: "https://h", cert: "/none"}, globalOptions{cert: "/none"}, "ssl", true},
+	} {
+		p := &program{cfg: &c.cfg, global: c.global}
+		if got, chosen := p.authMethod(); got != c.want || chosen != c.chosen {
+			t.Errorf("%s: %s, %t; want %s, %t", c.name, got, chosen, c.want, c.chosen)
+		}
+	}
+}
+
+// TestKerberosHint: where Kerberos was only what was left, its error also names the other ways.
+func TestKerberosHint(t *testing.T) {
+	t.Parallel()
+	h := newFakeHub(t)
+	conf := filepath.Join(t.TempDir(), "krb5.conf")
+	write(t, conf, "[libdefaults]\n\tdefault_realm = TEST.LOCAL\n")
+	for _, args := range [][]string{{}, {"--authtype", "kerberos"}} {
+		var out, errs bytes.Buffer
+		env := h.env(t, &out, &errs)
+		env.Getenv = func(k string) string {
+			return map[string]string{"MOROMI_SERVER": "https://localhost:1/kojihub", "KRB5_CONFIG": conf, "KRB5CCNAME": "FILE:/nonexistent"}[k]
+		}
+		r := h.runIn(t, env, append(args, "list-tasks")...)
+		if r.status != 1 || !strings.Contains(r.err, "run kinit") || strings.Contains(r.err, "--user") != (len(args) == 0) {
+			t.Errorf("%v: status %d, %q", args, r.status, r.err)
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"moromi/internal/fault"
 	"moromi/internal/hubclient"
+	"moromi/internal/kerberos"
 	"moromi/internal/xmlrpc"
 )
 
@@ -65,7 +66,7 @@ func (p *program) tls() (*tls.Config, error) {
 			return nil, fmt.Errorf("serverca: %s has no certificate", p.cfg.serverCA)
 		}
 	}
-	if p.cfg.cert != "" {
+	if method, _ := p.authMethod(); method == "ssl" && !p.cfg.noAuth {
 		cert, err := tls.LoadX509KeyPair(p.cfg.cert, p.cfg.cert)
 		if err != nil {
 			return nil, fmt.Errorf("cert: %w (it must hold certificate and key)", err)
@@ -94,35 +95,62 @@ func (v *invocation) login() error {
 	if err != nil || hub.LoggedIn() {
 		return err
 	}
-	switch method := v.authMethod(); method {
+	switch method, chosen := v.authMethod(); method {
 	case "password":
 		if v.cfg.user == "" || v.cfg.password == "" {
 			return errors.New("log in: no user or password; give --user and set MOROMI_PASSWORD or MOROMI_PASSWORD_FILE")
 		}
 		return hub.Login(v.ctx, v.cfg.user, v.cfg.password)
 	case "ssl":
-		if v.cfg.cert == "" {
-			return errors.New("log in: no certificate; give --cert or set cert in the profile")
-		}
 		return hub.LoginCertificate(v.ctx, v.cfg.runAs)
-	case "":
-		return errors.New("log in: how? Give --user and set MOROMI_PASSWORD or MOROMI_PASSWORD_FILE, or give --cert")
+	case "kerberos":
+		return v.loginKerberos(hub, chosen)
 	default:
-		return fmt.Errorf("log in: authtype %q is not supported; use password, ssl or noauth", method)
+		return fmt.Errorf("log in: authtype %q is not supported; use password, ssl, kerberos or noauth", method)
 	}
 }
 
-// authMethod chooses how to log in: what is told, else a password if there is one, else a certificate.
-func (v *invocation) authMethod() string {
-	switch {
-	case v.cfg.authtype != "":
-		return v.cfg.authtype
-	case v.cfg.user != "":
-		return "password"
-	case v.cfg.cert != "":
-		return "ssl"
+// loginIfPossible logs in for commands that also serve nobody: without a way that was chosen, and without a ticket, there is no session.
+func (v *invocation) loginIfPossible() error {
+	_, chosen := v.authMethod()
+	if err := v.login(); err != nil && (chosen || hubError(err)) {
+		return err
 	}
-	return ""
+	return nil
+}
+
+// loginKerberos logs in by a ticket. If nobody has chosen that way, it was the last one left, and the error names the others.
+func (v *invocation) loginKerberos(hub *hubclient.Client, chosen bool) error {
+	const others = "log in: how? Give --user and set MOROMI_PASSWORD or MOROMI_PASSWORD_FILE, or give --cert"
+	if !chosen && !strings.HasPrefix(v.cfg.server, "https://") {
+		return errors.New(others)
+	}
+	err := hub.LoginKerberos(v.ctx, kerberos.New(kerberos.Source{Keytab: v.cfg.keytab, Principal: v.cfg.principal, Getenv: v.Getenv}), v.cfg.runAs)
+	if err != nil && !chosen && fault.Of(err) == nil {
+		return fmt.Errorf(others+"; Kerberos does not do: %w", err)
+	}
+	return err
+}
+
+// authMethod chooses how to log in: what is told, else as Koji's client does by a certificate if there is one, by a password if there is a
+// user, else by Kerberos. chosen tells that it is not the last one left. Certificates are left out where there is no TLS.
+func (p *program) authMethod() (method string, chosen bool) {
+	switch {
+	case p.cfg.authtype != "":
+		return p.cfg.authtype, true
+	case p.global.cert != "":
+		return "ssl", true
+	case strings.HasPrefix(p.cfg.server, "https://") && isFile(p.cfg.cert):
+		return "ssl", true
+	case p.cfg.user != "":
+		return "password", true
+	}
+	return "kerberos", p.cfg.keytab != "" || p.cfg.principal != ""
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // logout ends the session. Failure is no one's concern: the session ends by itself.

@@ -19,10 +19,8 @@ func hello() spec {
 	return spec{
 		use: "hello", short: "Say who you are and which hub this is", group: groupMisc, aliases: []string{"moshimoshi", "hi"}, json: true,
 		run: func(v *invocation) error {
-			if !v.cfg.noAuth && v.authMethod() != "" {
-				if err := v.login(); err != nil {
-					return err
-				}
+			if err := v.loginIfPossible(); err != nil {
+				return err
 			}
 			user, err := v.one("getLoggedInUser")
 			if err != nil {
@@ -80,10 +78,8 @@ Values are numbers, None, True, False or text; with --json-input they are JSON, 
 			if err != nil {
 				return err
 			}
-			if v.authMethod() != "" {
-				if err := v.login(); err != nil {
-					return err
-				}
+			if err := v.loginIfPossible(); err != nil {
+				return err
 			}
 			answer, err := v.call(v.args[0], args...)
 			if err != nil {
