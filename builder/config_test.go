@@ -3,6 +3,7 @@ package builder
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +99,28 @@ func TestTickets(t *testing.T) {
 		}
 		if src, err := cfg.tickets(); err != nil || src.Keytab != "/k" || src.Principal != c.principal {
 			t.Errorf("%q: %+v, %v", c.text, src, err)
+		}
+	}
+}
+
+// TestEverySettingIsRead: a setting of a type that nothing reads would be passed over in silence.
+func TestEverySettingIsRead(t *testing.T) {
+	t.Parallel()
+	defaults := reflect.ValueOf(DefaultConfig())
+	for i := range defaults.NumField() {
+		name := defaults.Type().Field(i).Tag.Get("ini")
+		if name == "-" {
+			continue
+		}
+		changed := false
+		for _, value := range []string{"7", "yes", "no"} {
+			cfg := DefaultConfig()
+			if err := cfg.set(name, value); err == nil && !reflect.ValueOf(cfg).Field(i).Equal(defaults.Field(i)) {
+				changed = true
+			}
+		}
+		if !changed {
+			t.Errorf("%s changes nothing", name)
 		}
 	}
 }

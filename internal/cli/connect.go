@@ -148,11 +148,6 @@ func (p *program) authMethod() (method string, chosen bool) {
 	return "kerberos", p.cfg.keytab != "" || p.cfg.principal != ""
 }
 
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
-}
-
 // logout ends the session. Failure is no one's concern: the session ends by itself.
 func (p *program) logout(ctx context.Context) {
 	if p.hub == nil || !p.hub.LoggedIn() {
