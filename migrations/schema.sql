@@ -54,6 +54,13 @@ create table host_status (
 	PRIMARY KEY (host_id)
 );
 
+create table kerberos_replay (
+	digest bytea not null,
+	until timestamp with time zone not null,
+	CHECK ((length(digest) = 32)),
+	PRIMARY KEY (digest)
+);
+
 create table passwords (
 	user_id bigint not null,
 	hash text not null,
@@ -106,6 +113,8 @@ create table sessions (
 	FOREIGN KEY (master) REFERENCES sessions(id) ON DELETE CASCADE,
 	PRIMARY KEY (id)
 );
+
+CREATE INDEX kerberos_replay_until ON kerberos_replay USING btree (until);
 
 CREATE INDEX policy_decision_by_policy ON policy_decision USING btree (policy, id);
 
