@@ -42,7 +42,7 @@ func (d Deps) listBuildroots(c *Call, a Args) (any, error) {
 		if a.IsNil(name) {
 			continue
 		}
-		id, err := a.ID(name)
+		id, err := a.Int(name) // koji-web passes on what stands in a page's address: text
 		if err != nil {
 			return nil, err
 		}

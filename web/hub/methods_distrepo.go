@@ -201,7 +201,7 @@ func (d Deps) hostDistRepoMove(c *Call, a Args) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		to, err := dir.Join(strings.Split(name, "/")...)
+		to, err := below(dir.String(), "", name) // kojid writes "./kojipkgs"
 		if err != nil {
 			return nil, err
 		}

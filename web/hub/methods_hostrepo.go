@@ -189,12 +189,9 @@ func repodataPlace(dir storage.Path, name string) (storage.Path, error) {
 	return dir.Join("repodata", name)
 }
 
-// uploadedFile is a regular file below the work directory.
+// uploadedFile is a regular file below the work directory, which neither part of its path leaves.
 func (d Deps) uploadedFile(dir, name string) (storage.Path, error) {
-	if path.IsAbs(dir) {
-		return storage.Path{}, fault.New(fault.Generic, "Invalid path: %s", clip(dir))
-	}
-	p, err := storage.Parse("work/" + dir + "/" + name)
+	p, err := below("work", dir, name)
 	if err != nil {
 		return p, err
 	}
@@ -203,6 +200,15 @@ func (d Deps) uploadedFile(dir, name string) (storage.Path, error) {
 		return p, fault.New(fault.Generic, "uploaded file missing: %s", p)
 	}
 	return p, nil
+}
+
+// below is the path of a file in a directory of root, each as a client wrote it: normalised, and refused when it leads out of root.
+func below(root, dir, name string) (storage.Path, error) {
+	rel, err := storage.Parse(path.Join(dir, name))
+	if err != nil {
+		return rel, err
+	}
+	return storage.Parse(root + "/" + rel.String())
 }
 
 type move struct{ from, to storage.Path }
