@@ -220,22 +220,22 @@ func TestRefusedArchive(t *testing.T) {
 		"win path leads out":    {b, commands.NewArchive{Path: "b/x.txt", Type: "win", Win: &events.WinInfo{RelPath: "../../../../y", Platforms: "p"}}, fault.Generic},
 		"win without platforms": {b, commands.NewArchive{Path: "b/x.txt", Type: "win", Win: &events.WinInfo{}}, fault.Build},
 	} {
-		before := s.tree()
+		before := s.census()
 		_, err := s.ImportArchive(ctx, s.actor, c.build, c.in)
 		if !fault.Is(err, c.code) {
 			t.Errorf("%s: %v, want a fault with code %d", name, err, c.code)
 		}
-		if after := s.tree(); fmt.Sprint(before) != fmt.Sprint(after) {
+		if after := s.census(); fmt.Sprint(before) != fmt.Sprint(after) {
 			t.Errorf("%s: there was %v, there is %v", name, before, after)
 		}
 	}
 	// all or none: the second is refused, so the first is not there
 	s.uploadBytes("c", "new.txt", []byte("new"))
-	before := s.tree()
+	before := s.census()
 	if _, err := s.ImportArchives(ctx, s.actor, b, []commands.NewArchive{image("c/new.txt"), image("b/x.txt")}); !fault.Is(err, fault.Generic) {
 		t.Error(err)
 	}
-	if after := s.tree(); fmt.Sprint(before) != fmt.Sprint(after) || s.isLink("work/c/new.txt") {
+	if after := s.census(); fmt.Sprint(before) != fmt.Sprint(after) || s.isLink("work/c/new.txt") {
 		t.Errorf("there was %v, there is %v", before, after)
 	}
 }

@@ -89,8 +89,8 @@ func (s *site) importContent(doc dict, dir, token string) (query.Row, error) {
 	return s.ImportContent(s.t.Context(), s.actor, m, dir, token)
 }
 
-// tree lists what is below packages, with the contents' digests, and counts rows: what a refused import must not change.
-func (s *site) tree() map[string]string {
+// census lists what is below packages, with the contents' digests, and counts rows: what a refused import must not change.
+func (s *site) census() map[string]string {
 	s.t.Helper()
 	out := map[string]string{}
 	err := filepath.WalkDir(filepath.Join(s.dir, "packages"), func(p string, e fs.DirEntry, err error) error {
@@ -307,12 +307,12 @@ func TestRefusedImport(t *testing.T) {
 		} else {
 			change(doc)
 		}
-		before := s.tree()
+		before := s.census()
 		_, err := s.importContent(doc, "cg", token)
 		if fault.Of(err) == nil || fault.Of(err).Code == fault.Internal {
 			t.Errorf("%s: %v, want a refusal", name, err)
 		}
-		if after := s.tree(); !maps.Equal(before, after) {
+		if after := s.census(); !maps.Equal(before, after) {
 			t.Errorf("%s: there was %v, there is %v", name, before, after)
 		}
 		if data, err := os.ReadFile(filepath.Join(s.dir, "work/cg/gen.txt")); err != nil || string(data) != "gen" || s.isLink("work/cg/gen.txt") {
