@@ -173,7 +173,7 @@ func (v *invocation) uploadSource(path string, quiet, noProgress bool) (string, 
 
 // progress draws a bar that ends where an upload does, or nothing where nobody waits for it.
 func (v *invocation) progress(unwanted bool) func(done, total int64) {
-	if !v.Foreground || v.global.quiet || v.json || unwanted {
+	if !v.Terminal || v.global.quiet || v.json || unwanted {
 		return nil
 	}
 	start := v.Now()

@@ -94,7 +94,7 @@ func (f *fetcher) download(file fetch, part string, quiet bool) (err error) {
 		return err
 	}
 	var progress func(done, total int64)
-	if f.Foreground && !quiet && !f.noProgress {
+	if f.Terminal && !quiet && !f.json && !f.noProgress {
 		progress = f.bar
 	}
 	_, err = hub.DownloadURL(f.ctx, file.url, out, progress)

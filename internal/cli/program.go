@@ -43,7 +43,8 @@ type Env struct {
 	SystemDir  string                                            // where koji.conf and koji.conf.d are: /etc
 	Now        func() time.Time                                  // the clock
 	Zone       *time.Location                                    // for times that are shown
-	Foreground bool                                              // a person waits: builds are watched, uploads show progress
+	Foreground bool                                              // a person waits: builds are watched
+	Terminal   bool                                              // the output is a terminal: uploads and downloads show progress
 	Comps      func(groups []map[string]any, expand bool) []byte // makes comps.xml of getTagGroups' answer
 }
 
@@ -55,7 +56,7 @@ func System(comps func(groups []map[string]any, expand bool) []byte) Env {
 	}
 	return Env{
 		Name: filepath.Base(os.Args[0]), In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Dir: ".", Home: home, SystemDir: "/etc",
-		Now: time.Now, Zone: time.Local, Foreground: foreground(os.Stdin), Comps: comps,
+		Now: time.Now, Zone: time.Local, Foreground: foreground(os.Stdin), Terminal: foreground(os.Stdout), Comps: comps,
 	}
 }
 

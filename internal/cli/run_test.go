@@ -17,7 +17,7 @@ func TestBuildUploadsSource(t *testing.T) {
 	h := newFakeHub(t)
 	var out, errs bytes.Buffer
 	env := h.env(t, &out, &errs)
-	env.Foreground = true // waits, and shows progress
+	env.Foreground, env.Terminal = true, true // waits, and shows progress
 	r := h.runIn(t, env, "build", "f42", "testdata/rpm/foo-1.0-1.src.rpm")
 	if r.status != 0 || r.err != "" {
 		t.Fatalf("status %d, %s", r.status, r.err)
@@ -44,6 +44,17 @@ func TestBuildUploadsSource(t *testing.T) {
 	}
 	if len(h.called("logout")) != 1 {
 		t.Error("the session was kept while the task was watched")
+	}
+}
+
+func TestNoProgressIntoFiles(t *testing.T) {
+	t.Parallel()
+	h := newFakeHub(t)
+	var out, errs bytes.Buffer
+	env := h.env(t, &out, &errs)
+	env.Foreground = true // a person waits, but the output goes into a file
+	if r := h.runIn(t, env, "build", "f42", "testdata/rpm/foo-1.0-1.src.rpm"); r.status != 0 || strings.Contains(r.out, "%") || !strings.Contains(r.out, "completed successfully") {
+		t.Errorf("status %d: %s%s", r.status, r.out, r.err)
 	}
 }
 
