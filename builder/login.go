@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -39,7 +40,7 @@ func login(ctx context.Context, cfg *Config) (Session, error) {
 		if source, err = cfg.tickets(); err != nil {
 			return nil, err
 		}
-		who = source.Principal
+		who = cmp.Or(source.Principal, "the owner of "+cmp.Or(source.Keytab, source.CCache))
 		err = c.LoginKerberos(ctx, kerberos.New(source), "")
 	}
 	if err != nil {

@@ -24,6 +24,9 @@ func hubCommand() *cobra.Command {
   topdir       = /mnt/koji                      packages, repositories, uploads
   listen       = 127.0.0.1:8080
   public_url   = https://koji.example.com       how others reach it, for links
+  tls_cert     = /etc/moromi/hub.pem            serve HTTPS; with tls_key
+  client_ca    = /etc/moromi/clients.pem        log in users by certificates of these authorities
+  AuthKeytab   = /etc/moromi/http.keytab        log in users by Kerberos
 
 Several hubs may run on the same database; one of them leads read models, repositories and scheduler.`,
 		Example: "  moromid hub --config /etc/moromi/hub.conf",

@@ -108,6 +108,13 @@ func TestKerberos(t *testing.T) {
 	mustVerb(t, "", "user", "block", "alice", "--data", dir)
 	wantAuthError(t, client().LoginKerberos(t.Context(), by("alice"), ""), "logins by alice are not allowed")
 	testCurl(t, d, realm, users, base)
+	vars := map[string]string{"KRB5_CONFIG": realm.Conf, "KRB5CCNAME": realm.Kinit(users, "bob"), "MOROMI_SERVER": base + "/kojihub"}
+	for _, args := range [][]string{{}, {"--authtype", "kerberos"}, {"--principal", "bob@TEST.LOCAL", "--keytab", users}} {
+		said := moromi(t, vars, append(args, "--serverca", ca, "hello")...)
+		if !strings.Contains(said, "hello, bob!") || !strings.Contains(said, "Authenticated via GSSAPI") {
+			t.Errorf("moromi %v says %s", args, said)
+		}
+	}
 	for _, secret := range []string{base64.StdEncoding.EncodeToString(alice.tokens[0])[:60], "Negotiate "} {
 		if strings.Contains(d.said(), secret) {
 			t.Errorf("the log has %q", secret)

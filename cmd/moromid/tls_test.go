@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"moromi/internal/certtest"
+	"moromi/internal/cli"
 	"moromi/internal/fault"
 	"moromi/internal/hubclient"
 	"moromi/internal/koji"
@@ -44,6 +45,15 @@ func wantAuthError(t *testing.T, err error, why string) {
 	if !fault.Is(err, fault.Auth) || !strings.Contains(err.Error(), why) {
 		t.Errorf("%v; want AuthError with %q", err, why)
 	}
+}
+
+// moromi runs the client program and gives what it says.
+func moromi(t *testing.T, vars map[string]string, args ...string) string {
+	t.Helper()
+	var out bytes.Buffer
+	home := t.TempDir()
+	cli.Run(t.Context(), args, cli.Env{Out: &out, Err: &out, Getenv: func(name string) string { return vars[name] }, Home: home, SystemDir: home, Now: time.Now, Zone: time.UTC})
+	return out.String()
 }
 
 // TestUpTLS is the first day of a site that makes its own certificates.
@@ -80,6 +90,10 @@ func TestUpTLS(t *testing.T) {
 	wantUser(t, c, "kojiadmin", koji.AuthSSL)
 	if _, err := c.Call(t.Context(), "createTag", "dist"); err != nil {
 		t.Error(err)
+	}
+	said := moromi(t, nil, "--config", filepath.Join(dir, "koji.conf"), "hello")
+	if !strings.Contains(said, "hello, kojiadmin!") || !strings.Contains(said, "Authenticated via client certificate "+pem) {
+		t.Errorf("with the configuration that was written, moromi says %s", said)
 	}
 	sub, err := c.Subsession(t.Context())
 	if err != nil {

@@ -25,6 +25,7 @@ func upCommand() *cobra.Command {
 		Short: "Run a whole site in one place: private PostgreSQL, hub, web, repositories, scheduler, one builder",
 		Long: `Runs everything in one process group on embedded defaults. On the first start it makes the directory, a private PostgreSQL in DIR/postgres,
 the file tree in DIR/topdir, and an administrator whose password is in DIR/admin.password. It is ready when GET /readyz answers 200.
+With --tls it also makes certificates in DIR/tls, serves HTTPS by them, and writes DIR/koji.conf, by which koji and moromi are the administrator.
 SIGINT and SIGTERM end it and all that it started.`,
 		Example: `  moromid up --data ./site
   moromid up --data ./site --listen 0.0.0.0:8080 --no-builder
