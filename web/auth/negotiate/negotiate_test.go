@@ -277,7 +277,7 @@ func forge(t *testing.T, kt *keytab.Keytab, change func(*forgery)) []byte {
 	authenticator.Cksum = types.Checksum{CksumType: 0x8003, Checksum: make([]byte, 24)}
 	f := &forgery{auth: authenticator, realm: "TEST.LOCAL", sname: types.NewPrincipalName(nametype.KRB_NT_PRINCIPAL, "HTTP/localhost"), options: []int{flags.APOptionMutualRequired},
 		mechTypes: []asn1.ObjectIdentifier{gssapi.OIDKRB5.OID()},
-		part: messages.EncTicketPart{Flags: types.NewKrbFlags(), Key: session, CRealm: "TEST.LOCAL", CName: alice, AuthTime: now, StartTime: now.Add(-time.Hour), EndTime: now.Add(time.Hour), RenewTill: now.Add(time.Hour)}}
+		part:      messages.EncTicketPart{Flags: types.NewKrbFlags(), Key: session, CRealm: "TEST.LOCAL", CName: alice, AuthTime: now, StartTime: now.Add(-time.Hour), EndTime: now.Add(time.Hour), RenewTill: now.Add(time.Hour)}}
 	change(f)
 	plain, err := asn1.Marshal(f.part)
 	if err != nil {
@@ -336,7 +336,9 @@ func TestTickets(t *testing.T) {
 	}{
 		{"good", "", func(*forgery) {}, "alice@TEST.LOCAL", ""},
 		{"bare", "", func(f *forgery) { f.bare = true }, "alice@TEST.LOCAL", ""},
-		{"Microsoft's number", "", func(f *forgery) { f.mechTypes = []asn1.ObjectIdentifier{gssapi.OIDMSLegacyKRB5.OID(), gssapi.OIDKRB5.OID()} }, "alice@TEST.LOCAL", ""},
+		{"Microsoft's number", "", func(f *forgery) {
+			f.mechTypes = []asn1.ObjectIdentifier{gssapi.OIDMSLegacyKRB5.OID(), gssapi.OIDKRB5.OID()}
+		}, "alice@TEST.LOCAL", ""},
 		{"NTLM first", "", func(f *forgery) {
 			f.mechTypes = []asn1.ObjectIdentifier{{1, 3, 6, 1, 4, 1, 311, 2, 2, 10}, gssapi.OIDKRB5.OID()}
 		}, "", "prefers mechanism"},
