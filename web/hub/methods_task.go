@@ -2,7 +2,9 @@ package hub
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 
 	"moromi/commands"
 	"moromi/internal/fault"
@@ -134,6 +136,10 @@ func (d Deps) taskOptions(c *Call, in *commands.MakeTask, opts map[string]any) e
 		}
 		n, isInt := v.(int64)
 		s, isText := v.(string)
+		if k == "priority" && isText { // as the client sends it
+			i, err := strconv.ParseInt(s, 10, 64)
+			n, isInt = i, err == nil
+		}
 		switch {
 		case k == "parent" && isInt:
 			in.Parent = n
@@ -163,20 +169,35 @@ func (d Deps) taskOptions(c *Call, in *commands.MakeTask, opts map[string]any) e
 }
 
 func (d Deps) makeTask(c *Call, a Args) (any, error) {
-	rest := a.Rest()
-	if len(rest) != 2 {
-		return nil, fault.New(fault.Parameter, "makeTask() takes a method and a list of its parameters")
+	names, opts := []string{"method", "arglist"}, maps.Clone(a.Extra())
+	given := map[string]any{}
+	for i, v := range a.Rest() {
+		if i == len(names) {
+			return nil, fault.New(fault.Parameter, "makeTask() takes a method, a list of its parameters and named options")
+		}
+		given[names[i]] = v
 	}
-	method, ok := rest[0].(string)
-	if !ok {
-		return nil, fault.New(fault.Parameter, "Invalid type for method: %s", pyType(rest[0]))
+	for _, name := range names { // the client names them
+		v, named := opts[name]
+		_, twice := given[name]
+		if named == twice {
+			return nil, fault.New(fault.Parameter, "makeTask() takes %s, once", name)
+		}
+		if named {
+			given[name] = v
+			delete(opts, name)
+		}
 	}
-	params, ok := rest[1].([]any)
+	method, ok := given["method"].(string)
 	if !ok {
-		return nil, fault.New(fault.Parameter, "Invalid type for arglist: %s", pyType(rest[1]))
+		return nil, fault.New(fault.Parameter, "Invalid type for method: %s", pyType(given["method"]))
+	}
+	params, ok := given["arglist"].([]any)
+	if !ok {
+		return nil, fault.New(fault.Parameter, "Invalid type for arglist: %s", pyType(given["arglist"]))
 	}
 	in := commands.MakeTask{Method: method, Params: params}
-	if err := d.taskOptions(c, &in, a.Extra()); err != nil {
+	if err := d.taskOptions(c, &in, opts); err != nil {
 		return nil, err
 	}
 	actor, err := d.actor(c)
