@@ -122,7 +122,7 @@ def values(s):
     output = {'buildroot_id': 1, 'filename': 'build.log', 'filesize': os.path.getsize(log), 'arch': 'noarch', 'checksum_type': 'sha256', 'type': 'log',
               'checksum': program('sha256sum', log)[1].split()[0]}
     found['cgmetadata'] = write('cg.json', json.dumps({'metadata_version': 0, 'build': build, 'buildroots': [root], 'output': [output]}))
-    found['cgreserve'] = write('cg-reserve.json', json.dumps({'name': 'reserved', 'version': '1.0', 'release': '1', 'epoch': None, 'extra': {}}))
+    found['cgreserve'] = write('cg-reserve.json', json.dumps({'build': {'name': 'reserved', 'version': '1.0', 'release': '1', 'epoch': None, 'extra': {}}}))
     os.makedirs(os.path.join(TOPDIR, 'vol/client-volume'), exist_ok=True)
     found['cgfiles'] = os.path.join(WORK, 'cg')
     s.grantCGAccess('kojiadmin', 'generator', create=True)
