@@ -14,16 +14,16 @@ import (
 const (
 	// defaultServer is where "moromid up" listens unless told otherwise.
 	defaultServer = "http://127.0.0.1:8080/kojihub"
-	// defaultServerCA is where Koji's clients look for the certificates to trust.
-	defaultServerCA = "~/.koji/serverca.crt"
-	// defaultTopDir is where Koji has its files.
-	defaultTopDir = "/mnt/koji"
 	// defaultCert is where Koji's clients look for a certificate.
 	defaultCert = "~/.koji/client.crt"
 	// defaultPoll is the pause between looks at a task. Koji's is 6 s; here the hub answers quickly.
 	defaultPoll = 2 * time.Second
 	// maxPasswordFile is more than any password.
 	maxPasswordFile = 4096
+	// defaultServerCA is where Koji's clients look for the certificates to trust.
+	defaultServerCA = "~/.koji/serverca.crt"
+	// defaultTopDir is where Koji has its files.
+	defaultTopDir = "/mnt/koji"
 )
 
 // globalOptions are the options before the verb. Empty ones leave the choice to the environment and the configuration.
@@ -150,11 +150,6 @@ func (p *program) expand(path string) string {
 		return filepath.Join(p.Home, rest)
 	}
 	return path
-}
-
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
 }
 
 // password is the option's, the environment's, that of a file, or the profile's.
