@@ -152,6 +152,11 @@ func (p *program) expand(path string) string {
 	return path
 }
 
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
 // password is the option's, the environment's, that of a file, or the profile's.
 func (p *program) password(profile string) (string, error) {
 	if pw := first(p.global.password, p.Getenv("MOROMI_PASSWORD")); pw != "" {
