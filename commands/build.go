@@ -178,6 +178,12 @@ func (s *Service) removeBuildDirs(ctx context.Context, name, version, release st
 	return nil
 }
 
+// OwnsTask refuses, as Koji does, unless the host has the task open.
+func (s *Service) OwnsTask(ctx context.Context, id, host int64) error {
+	_, err := s.ownedTask(ctx, id, host)
+	return err
+}
+
 // ownedTask gives a task that the host has open, or Koji's refusal.
 func (s *Service) ownedTask(ctx context.Context, id, host int64) (query.Row, error) {
 	t, err := taskmodel.ByID(ctx, s.DB, id, false, nil)

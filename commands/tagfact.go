@@ -70,7 +70,7 @@ func (s *Service) tagInfo(ctx context.Context, key any, event *int64) (query.Row
 	case string:
 		spec.Name = v
 	default:
-		return nil, fault.New(fault.Generic, "Invalid type for tagInfo: a tag is an id or a name")
+		return nil, fault.New(fault.Parameter, "Invalid name or id value: a tag is an id or a name")
 	}
 	row, err := tagmodel.Get(ctx, s.DB, spec, event, false)
 	if err == nil && row == nil {

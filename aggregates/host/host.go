@@ -61,7 +61,8 @@ type Change struct {
 	Enabled                      *bool
 }
 
-// Edit changes the configuration; no events if nothing is different.
+// Edit changes the configuration; no events if nothing is different, except that each enabling and disabling is one, as in Koji: it is on record
+// who wanted it.
 func (h *Host) Edit(ch Change) ([]events.Event, error) {
 	n := h.config
 	if ch.Arches != nil {
@@ -82,7 +83,7 @@ func (h *Host) Edit(ch Change) ([]events.Event, error) {
 	if ch.Enabled != nil {
 		n.Enabled = *ch.Enabled
 	}
-	if same(n.Arches, h.config.Arches) && same(n.Description, h.config.Description) && same(n.Comment, h.config.Comment) &&
+	if ch.Enabled == nil && same(n.Arches, h.config.Arches) && same(n.Description, h.config.Description) && same(n.Comment, h.config.Comment) &&
 		n.Capacity == h.config.Capacity && n.Enabled == h.config.Enabled {
 		return nil, nil
 	}

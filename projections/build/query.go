@@ -172,13 +172,18 @@ func Type(ctx context.Context, db query.DB, key any) (query.Row, error) {
 
 func byNameOrID(ctx context.Context, db query.DB, table string, key any) (query.Row, error) {
 	q := query.New([]query.Col{{Name: "id", Expr: "id"}, {Name: "name", Expr: "name"}}, table)
+	if m, ok := key.(map[string]any); ok {
+		if key = m["id"]; key == nil {
+			key = m["name"]
+		}
+	}
 	switch key := key.(type) {
 	case int64:
 		q.Where("id = ?", key)
 	case string:
 		q.Where("name = ?", key)
 	default:
-		return nil, fault.New(fault.Generic, "Invalid type for id lookup: a name or an id is needed")
+		return nil, fault.New(fault.Parameter, "Invalid name or id value: a name or an id is needed")
 	}
 	return q.One(ctx, db)
 }

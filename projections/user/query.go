@@ -19,9 +19,9 @@ func ByID(ctx context.Context, db query.DB, id int64) (query.Row, error) {
 	return full().Where("u.id = ?", id).One(ctx, db)
 }
 
-// ByName gives the user with this name or Kerberos principal, nil if there is none.
+// ByName gives the user with this name or Kerberos principal, nil if there is none. Where one user's name is another one's principal, the name wins.
 func ByName(ctx context.Context, db query.DB, name string) (query.Row, error) {
-	return full().Where("u.id in (select id from users where name = ? union select user_id from user_krb_principals where krb_principal = ?)", name, name).One(ctx, db)
+	return full().Where("u.id = coalesce((select id from users where name = ?), (select user_id from user_krb_principals where krb_principal = ?))", name, name).One(ctx, db)
 }
 
 // ByPrincipal gives the user with this Kerberos principal, nil if there is none.

@@ -194,6 +194,17 @@ func (a Args) ID(name string) (int64, error) {
 	return 0, a.wrong(name, "int")
 }
 
+// Lookup is Int for an id that something is looked up by: nothing has None for its id, so that finds nothing.
+func (a Args) Lookup(name string) (int64, error) {
+	if a.IsNil(name) {
+		return nobodysID, nil
+	}
+	return a.Int(name)
+}
+
+// nobodysID is an id that nothing has: ids are counted from 0 or 1.
+const nobodysID = -1
+
 // Float is a number.
 func (a Args) Float(name string) (float64, error) {
 	switch v := a.Get(name).(type) {
@@ -203,6 +214,11 @@ func (a Args) Float(name string) (float64, error) {
 		return float64(v), nil
 	case int:
 		return float64(v), nil
+	case bool:
+		if v {
+			return 1, nil
+		}
+		return 0, nil
 	}
 	return 0, a.wrong(name, "float")
 }
@@ -317,6 +333,12 @@ func (a Args) Time(name string) (*time.Time, error) {
 // timeLayouts are the forms of time that clients send as text.
 var timeLayouts = []string{"2006-01-02 15:04:05.999999999Z07:00", time.RFC3339Nano, "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999", "2006-01-02"}
 
+// The years 1 to 9999, in seconds since the epoch: Python, PostgreSQL and JSON can all write these times, and JSON no others.
+const (
+	firstSecond = -62135596800
+	lastSecond  = 253402300800
+)
+
 // timeValue is Args.Time for any value.
 func timeValue(v any) (*time.Time, error) {
 	switch v := v.(type) {
@@ -325,10 +347,12 @@ func timeValue(v any) (*time.Time, error) {
 	case time.Time:
 		return &v, nil
 	case int64:
-		t := time.Unix(v, 0).UTC()
-		return &t, nil
+		if v >= firstSecond && v < lastSecond {
+			t := time.Unix(v, 0).UTC()
+			return &t, nil
+		}
 	case float64:
-		if v > -1e11 && v < 1e11 {
+		if v >= firstSecond && v < lastSecond {
 			t := time.UnixMicro(int64(v * 1e6)).UTC()
 			return &t, nil
 		}

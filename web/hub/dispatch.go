@@ -227,6 +227,11 @@ func (c *Call) invoke(positional []any, kw map[string]any) (result any, err erro
 	if err != nil {
 		return nil, err
 	}
+	if c.method.First != nil {
+		if err := c.first(args); err != nil {
+			return nil, err
+		}
+	}
 	if err := c.method.Auth.authorise(c); err != nil {
 		return nil, err
 	}
@@ -246,6 +251,17 @@ func (c *Call) invoke(positional []any, kw map[string]any) (result any, err erro
 		}
 	}()
 	return c.method.Func(c, args)
+}
+
+// first runs the method's First. A panic in it is an error like another.
+func (c *Call) first(args Args) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.ErrorContext(c.ctx, "panic before authorisation", "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("method %s panicked: %v", c.method.Name, p)
+		}
+	}()
+	return c.method.First(c, args)
 }
 
 // longestFault bounds a fault's text in bytes: it may quote an argument, and an argument may be a whole request.

@@ -27,6 +27,9 @@ type Method struct {
 	Params string
 	// Auth says who may call. A method that declares none is refused by New.
 	Auth Auth
+	// First refuses what Koji refuses before it asks who calls: it sees the arguments only, changes nothing, and may say nothing that is not
+	// open to everyone. Most methods have none.
+	First func(*Call, Args) error
 	// Write says that the method may change something: its call number is claimed before it runs.
 	Write bool
 	// Help is what the method does, for system.methodHelp and the list of methods.

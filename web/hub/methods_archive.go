@@ -226,7 +226,7 @@ func words(info map[string]any, key string) ([]string, error) {
 }
 
 // archiveID is the id in a call about one archive. Koji's database takes it as text, too.
-func archiveID(a Args) (int64, error) { return a.Int("archive_id") }
+func archiveID(a Args) (int64, error) { return a.Lookup("archive_id") }
 
 func (d Deps) getArchive(c *Call, a Args) (any, error) {
 	id, err := archiveID(a)

@@ -65,6 +65,9 @@ func (d Deps) listBuildroots(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) getBuildrootListing(c *Call, a Args) (any, error) {
+	if a.IsNil("id") {
+		return nil, fault.New(fault.Generic, "buildroot not specified")
+	}
 	id, err := a.Int("id")
 	if err != nil {
 		return nil, err

@@ -17,6 +17,15 @@ import (
 	"moromi/projections/rpm"
 )
 
+// distKeys refuses what is no list of keys and what names no tag, as Koji does before it asks who calls.
+func (d Deps) distKeys(c *Call, a Args) error {
+	if keys, err := a.List("keys"); err != nil || keys == nil {
+		return a.wrong("keys", "list")
+	}
+	_, err := d.repoTag(c, a.Get("tag"), nil)
+	return err
+}
+
 func (d Deps) distRepo(c *Call, a Args) (any, error) {
 	keys, err := a.List("keys")
 	if err != nil {

@@ -116,6 +116,9 @@ func (d Deps) getExternalRepo(c *Call, a Args) (any, error) {
 	if a.Bool("strict") {
 		return orNil(d.theExternalRepo(c, a.Get("info"), event))
 	}
+	if a.IsNil("info") {
+		return nil, nil
+	}
 	return orNil(d.findExternalRepo(c, a.Get("info"), event))
 }
 

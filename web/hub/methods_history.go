@@ -21,7 +21,13 @@ func historyMethods(d Deps) []Method {
 }
 
 func (d Deps) queryHistory(c *Call, a Args) (any, error) {
-	names, err := a.Reject(fault.Generic).Strings("tables")
+	var names []string
+	var err error
+	if a.IsNil("tables") || a.Bool("tables") {
+		names, err = a.Reject(fault.Generic).Strings("tables")
+	} else {
+		names = []string{} // Python goes through an empty text or struct as through an empty list
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"moromi/internal/koji"
 	"moromi/internal/xmlrpc"
 	"moromi/projections/build"
+	"moromi/projections/buildroot"
 	"moromi/projections/rpm"
 )
 
@@ -82,6 +83,9 @@ func (d Deps) hostCompleteBuild(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.Service.OwnsTask(c.Context(), task, host); err != nil {
+		return nil, err
+	}
 	in := commands.CompleteBuild{HostID: host, TaskID: task}
 	if in.BuildID, err = a.Int("build_id"); err != nil {
 		return nil, err
@@ -141,6 +145,9 @@ func (d Deps) hostFailBuild(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.Service.OwnsTask(c.Context(), task, host); err != nil {
+		return nil, err
+	}
 	id, err := a.Int("build_id")
 	if err != nil {
 		return nil, err
@@ -151,6 +158,9 @@ func (d Deps) hostFailBuild(c *Call, a Args) (any, error) {
 func (d Deps) hostMoveBuildToScratch(c *Call, a Args) (any, error) {
 	host, actor, task, err := d.hostCall(c, a, "task_id")
 	if err != nil {
+		return nil, err
+	}
+	if err := d.Service.OwnsTask(c.Context(), task, host); err != nil {
 		return nil, err
 	}
 	in := commands.ScratchBuild{HostID: host, TaskID: task}
@@ -187,6 +197,9 @@ func (d Deps) hostSetBuildRootState(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.buildrootFor(c, a, host, id); err != nil {
+		return nil, err
+	}
 	state, err := rootState(a.Get("state"))
 	if err != nil {
 		return nil, err
@@ -208,10 +221,29 @@ func rootState(v any) (koji.BuildrootState, error) {
 	return 0, fault.New(fault.Generic, "Invalid buildroot state: %s", clip(pyRepr(v)))
 }
 
+// buildrootFor refuses the id of no buildroot, and a task that the host does not run.
+func (d Deps) buildrootFor(c *Call, a Args, host, id int64) error {
+	r, err := buildroot.Get(c.Context(), d.DB, id, nil)
+	if err == nil && r == nil {
+		err = fault.New(fault.Generic, "no buildroot with ID: %d", id)
+	}
+	if err != nil {
+		return err
+	}
+	task, err := a.IntOrNil("task_id")
+	if err == nil && task != nil {
+		err = d.Service.OwnsTask(c.Context(), *task, host)
+	}
+	return err
+}
+
 func (d Deps) hostListBuildRoot(update bool) func(*Call, Args) (any, error) {
 	return func(c *Call, a Args) (any, error) {
 		host, actor, id, err := d.hostCall(c, a, "brootid")
 		if err != nil {
+			return nil, err
+		}
+		if err := d.buildrootFor(c, a, host, id); err != nil {
 			return nil, err
 		}
 		list, err := a.List("rpmlist")

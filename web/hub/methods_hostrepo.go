@@ -18,7 +18,7 @@ func hostRepoMethods(d Deps) []Method {
 	return []Method{
 		{Name: "host.repoInit", Params: "tag, task_id=None, event=None, opts=None", Auth: Host, Write: true, Help: "Begin a repository: its row and its directory with package lists. Answers [id, event].", Func: d.hostRepoInit},
 		{Name: "host.repoDone", Params: "repo_id, data, expire=False, repo_json_updates=None", Auth: Host, Write: true, Help: "Put uploaded metadata in place and make the repository READY.", Func: d.hostRepoDone},
-		{Name: "distRepo", Params: "tag, keys, **task_opts", Auth: Session, Write: true, Help: "Have a repository of signed packages made; answers the task's id.", Func: d.distRepo},
+		{Name: "distRepo", Params: "tag, keys, **task_opts", Auth: Session, Write: true, First: d.distKeys, Help: "Have a repository of signed packages made; answers the task's id.", Func: d.distRepo},
 		{Name: "host.distRepoMove", Params: "repo_id, uploadpath, arch", Auth: Host, Write: true, Help: "Put one architecture of a dist repository in place.", Func: d.hostDistRepoMove},
 	}
 }

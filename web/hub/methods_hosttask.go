@@ -112,6 +112,9 @@ func (d Deps) hostFinishTask(failed bool) func(*Call, Args) (any, error) {
 		}
 		doc, err := a.String("response")
 		if err != nil {
+			if err := d.Service.OwnsTask(c.Context(), id, hostID); err != nil {
+				return nil, err // whose task it is comes first
+			}
 			return nil, err
 		}
 		return nil, d.Service.FinishTask(c.Context(), actor, id, hostID, doc, failed)
@@ -154,6 +157,9 @@ func (d Deps) hostRefuseTask(c *Call, a Args) (any, error) {
 func (d Deps) hostSetTaskWeight(c *Call, a Args) (any, error) {
 	host, actor, id, err := d.hostCall(c, a, "task_id")
 	if err != nil {
+		return nil, err
+	}
+	if err := d.Service.OwnsTask(c.Context(), id, host); err != nil {
 		return nil, err
 	}
 	w, err := a.Float("weight")

@@ -14,7 +14,7 @@ func imageTaskMethods(d Deps) []Method {
 			Help: "Build a live CD, live media or an appliance from a kickstart file; answers the task's id.", Func: d.buildImage},
 		{Name: "buildImageIndirection", Params: "opts=None, priority=None", Auth: Perm("image"), Write: true,
 			Help: "Build an image by a template out of two others; answers the task's id.", Func: d.buildImageIndirection},
-		{Name: "buildImageOz", Params: "name, version, arches, target, inst_tree, opts=None, priority=None", Auth: Perm("image"), Write: true,
+		{Name: "buildImageOz", Params: "name, version, arches, target, inst_tree, opts=None, priority=None", Auth: Perm("image"), Write: true, First: imageTexts,
 			Help: "Build disk images out of an installation tree; answers the task's id.", Func: d.buildImageOz},
 	}
 }
@@ -63,12 +63,17 @@ func (d Deps) buildImageIndirection(c *Call, a Args) (any, error) {
 	return d.enqueue(c, a, in)
 }
 
-func (d Deps) buildImageOz(c *Call, a Args) (any, error) {
+// imageTexts refuses an image whose name, version or tree is no text, as Koji does before it asks for the permission.
+func imageTexts(_ *Call, a Args) error {
 	for _, param := range []string{"name", "inst_tree", "version"} {
 		if _, err := a.String(param); err != nil {
-			return nil, err
+			return err
 		}
 	}
+	return nil
+}
+
+func (d Deps) buildImageOz(c *Call, a Args) (any, error) {
 	return d.enqueue(c, a, commands.MakeTask{Method: "image", Channel: "image",
 		Params: []any{a.Get("name"), a.Get("version"), a.Get("arches"), a.Get("target"), a.Get("inst_tree"), a.Get("opts")}})
 }

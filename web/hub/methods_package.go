@@ -78,6 +78,9 @@ func (d Deps) getPackage(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) getPackageID(c *Call, a Args) (any, error) {
+	if a.IsNil("name") && !a.Bool("strict") {
+		return nil, nil
+	}
 	name, err := a.String("name")
 	if err != nil {
 		return nil, err

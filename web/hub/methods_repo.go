@@ -45,7 +45,7 @@ func (d Deps) repoTagID(c *Call, key any) (int64, error) {
 	default:
 		return 0, fault.New(fault.Parameter, "Invalid type for id lookup: %s", pyType(key))
 	}
-	row, err := tag.Get(c.Context(), d.DB, s, nil, false)
+	row, err := tag.GetLast(c.Context(), d.DB, s) // a tag that was deleted keeps its repositories
 	if err != nil {
 		return 0, err
 	}
@@ -94,7 +94,9 @@ func (d Deps) getRepo(c *Call, a Args) (any, error) {
 
 // selection reads clauses, fields and opts of a query on a view.
 func selection(a Args) (s repo.Select, err error) {
-	if s.Clauses, err = a.List("clauses"); err != nil {
+	if !a.Bool("clauses") {
+		s.Clauses = nil // Python goes through an empty text or struct as through an empty list
+	} else if s.Clauses, err = a.List("clauses"); err != nil {
 		return s, err
 	}
 	switch v := a.Get("fields").(type) {
@@ -139,6 +141,9 @@ func (d Deps) repoGet(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) repoReferences(c *Call, a Args) (any, error) {
+	if a.IsNil("repo_id") {
+		return []query.Row{}, nil
+	}
 	id, err := a.Int("repo_id")
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ func rpmMethods(d Deps) []Method {
 		{Name: "addRPMSig", Params: "an_rpm, data", Auth: Perm("sign"), Write: true, Help: "Keep a signature header (base64) for an rpm.", Func: d.addRPMSig},
 		{Name: "deleteRPMSig", Params: "rpminfo, sigkey=None, all_sigs=False", Auth: Admin, Write: true, Help: "Forget an rpm's signature by a key, or all.", Func: d.deleteRPMSig},
 		{Name: "writeSignedRPM", Params: "an_rpm, sigkey, force=False", Auth: Perm("sign"), Write: true, Help: "Write the copy of an rpm with a key's signature.", Func: d.writeSignedRPM},
-		{Name: "host.writeSignedRPM", Params: "an_rpm, sigkey, force=False", Auth: Host, Write: true, Help: "Write the copy of an rpm with a key's signature.", Func: d.writeSignedRPM},
+		{Name: "host.writeSignedRPM", Params: "an_rpm, sigkey, force=False", Auth: Host, Write: true, First: signable, Help: "Write the copy of an rpm with a key's signature.", Func: d.writeSignedRPM},
 		{Name: "getRPMChecksums", Params: "rpm_id, checksum_types=None, cacheonly=False", Auth: Anonymous, Help: "Checksums of an rpm's copies by signature key.", Func: d.getRPMChecksums},
 	}
 }
@@ -165,9 +165,9 @@ func (d Deps) mergeScratch(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) addExternalRPM(c *Call, a Args) (any, error) {
-	m, err := a.Map("rpminfo")
-	if err != nil {
-		return nil, err
+	m, ok := a.Get("rpminfo").(map[string]any)
+	if !ok {
+		return nil, fault.New(fault.Generic, "name field missing: %s", clip(pyRepr(a.Get("rpminfo"))))
 	}
 	x, err := externalRPM(m)
 	if err != nil {
@@ -240,6 +240,15 @@ func (d Deps) deleteRPMSig(c *Call, a Args) (any, error) {
 		return nil, err
 	}
 	return nil, d.Service.DeleteRPMSig(c.Context(), actor, s, key)
+}
+
+// signable refuses what is no key and what is no name of an rpm, as Koji does before it asks for a host.
+func signable(_ *Call, a Args) error {
+	if _, err := a.String("sigkey"); err != nil {
+		return err
+	}
+	_, err := rpm.ParseSpec(a.Get("an_rpm"))
+	return err
 }
 
 func (d Deps) writeSignedRPM(c *Call, a Args) (any, error) {

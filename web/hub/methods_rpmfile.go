@@ -144,14 +144,11 @@ func (d Deps) listRPMFiles(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) getRPMFile(c *Call, a Args) (any, error) {
-	name, err := a.String("filename")
-	if err != nil {
-		return nil, err
-	}
 	row, h, err := d.rpmHeader(c, a.Get("rpmID"), a.Bool("strict"))
 	if err != nil {
 		return nil, err
 	}
+	name := a.Get("filename") // what is no text is no file's name
 	if h != nil {
 		rows, err := fileRows(h)
 		if err != nil {
@@ -165,7 +162,7 @@ func (d Deps) getRPMFile(c *Call, a Args) (any, error) {
 		}
 	}
 	if a.Bool("strict") {
-		return nil, fault.New(fault.Generic, "No file: %s found in RPM: %s", clip(name), clip(pyRepr(a.Get("rpmID"))))
+		return nil, fault.New(fault.Generic, "No file: %s found in RPM: %s", clip(pyRepr(name)), clip(pyRepr(a.Get("rpmID"))))
 	}
 	return query.Row{}, nil
 }

@@ -26,16 +26,16 @@ func (d Deps) search(c *Call, a Args) (any, error) {
 	if !a.Bool("terms") {
 		return nil, fault.New(fault.Generic, "empty search terms")
 	}
+	kind, text := a.Get("type").(string)
+	if !text {
+		return nil, fault.New(fault.Generic, "No such search type: %s", clip(pyRepr(a.Get("type"))))
+	}
 	terms, err := a.String("terms")
 	if err != nil {
 		return nil, err
 	}
 	if strings.ContainsRune(terms, 0) {
 		return nil, fault.New(fault.Parameter, "search terms cannot hold a NUL character")
-	}
-	kind, err := a.Reject(fault.Generic).String("type")
-	if err != nil {
-		return nil, err
 	}
 	match, err := a.StringOr("matchType", "")
 	if err != nil {

@@ -15,6 +15,10 @@ import (
 
 // tagMethods are tags, their settings and what they inherit.
 func tagMethods(d Deps) []Method {
+	tagEver := func(c *Call, a Args) error {
+		_, err := d.theEverTag(c, a.Get("tag"))
+		return err
+	}
 	return []Method{
 		{Name: "getTag", Params: "tagInfo, strict=False, event=None, blocked=False", Auth: Anonymous, Help: "A tag by id or name, as of an event; \"auto\" gives a deleted tag as it was last.", Func: d.getTag},
 		{Name: "getTagID", Params: "info, strict=False, create=False", Auth: Anonymous, Help: "The id of a tag, given by name or id.", Func: d.getTagID},
@@ -25,7 +29,7 @@ func tagMethods(d Deps) []Method {
 		{Name: "deleteTag", Params: "tagInfo", Auth: Perm("tag"), Write: true, Help: "End a tag and all that is in it; its history stays.", Func: d.deleteTag},
 		{Name: "getBuildConfig", Params: "tag, event=None", Auth: Anonymous, Help: "A tag with the arches and extra settings that it inherits.", Func: d.getBuildConfig},
 		{Name: "getInheritanceData", Params: "tag, event=None", Auth: Anonymous, Help: "A tag's own links to parents.", Func: d.getInheritanceData},
-		{Name: "setInheritanceData", Params: "tag, data, clear=False", Auth: Perm("tag"), Write: true, Help: "Change a tag's links to parents; clear ends those that are not named.", Func: d.setInheritanceData},
+		{Name: "setInheritanceData", Params: "tag, data, clear=False", Auth: Perm("tag"), Write: true, First: tagEver, Help: "Change a tag's links to parents; clear ends those that are not named.", Func: d.setInheritanceData},
 		{Name: "getFullInheritance", Params: "tag, event=None, reverse=False, **kwargs", Auth: Anonymous, Help: "Everything a tag inherits from, in order; reverse: everything that inherits from it.", Func: d.getFullInheritance},
 	}
 }

@@ -261,6 +261,9 @@ func (d Deps) untagBuild(c *Call, a Args) (any, error) { return d.untag(c, a, fa
 func (d Deps) untagBuildBypass(c *Call, a Args) (any, error) { return d.untag(c, a, true) }
 
 func (d Deps) untag(c *Call, a Args, bypass bool) (any, error) {
+	if _, err := d.theTag(c, a.Get("tag"), nil); err != nil { // Koji asks for the tag before the build
+		return nil, err
+	}
 	ch, actor, err := d.tagChange(c, a, nil, a.Get("tag"))
 	if err != nil {
 		return nil, err
@@ -278,6 +281,9 @@ func (d Deps) untag(c *Call, a Args, bypass bool) (any, error) {
 }
 
 func (d Deps) tagBuildBypass(c *Call, a Args) (any, error) {
+	if _, err := d.theTag(c, a.Get("tag"), nil); err != nil { // Koji asks for the tag before the build
+		return nil, err
+	}
 	ch, actor, err := d.tagChange(c, a, a.Get("tag"), nil)
 	if err != nil {
 		return nil, err

@@ -36,15 +36,16 @@ func (d Deps) getFullInheritance(c *Call, a Args) (any, error) {
 			return nil, fault.New(fault.Parameter, "the option %s was removed", k)
 		}
 	}
-	event, err := a.Reject(fault.Generic).IntOrNil("event")
-	if err != nil {
-		return nil, err
-	}
 	id, isID := a.Get("tag").(int64)
 	if !isID {
+		var err error
 		if id, err = d.theEverTag(c, a.Get("tag")); err != nil {
 			return nil, err
 		}
+	}
+	event, err := a.Reject(fault.Generic).IntOrNil("event")
+	if err != nil {
+		return nil, err
 	}
 	reverse := a.Bool("reverse")
 	links, err := tag.FullInheritance(c.Context(), d.DB, id, event, tag.InheritanceOptions{Reverse: reverse})

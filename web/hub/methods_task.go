@@ -34,7 +34,7 @@ func taskMethods(d Deps) []Method {
 		{Name: "resubmitTask", Params: "taskID", Auth: Session, Write: true, Help: "Make a canceled or failed task again; answers the new task's id.", Func: d.resubmitTask},
 		{Name: "setTaskPriority", Params: "task_id, priority, recurse=True", Auth: Admin, Write: true, Help: "Set a task's priority, and of all under it; lower is more urgent.", Func: d.setTaskPriority},
 		{Name: "freeTask", Params: "task_id", Auth: Admin, Write: true, Help: "Take a task from its host and let the scheduler place it anew.", Func: d.freeTask},
-		{Name: "assignTask", Params: "task_id, host, force=False, override=False", Auth: Admin, Write: true, Help: "Give a task to a host; override keeps the scheduler from taking it back.", Func: d.assignTask},
+		{Name: "assignTask", Params: "task_id, host, force=False, override=False", Auth: Admin, Write: true, First: d.assignable, Help: "Give a task to a host; override keeps the scheduler from taking it back.", Func: d.assignTask},
 	}
 }
 
@@ -330,6 +330,12 @@ func (d Deps) mayCancel(c *Call, t query.Row) error {
 }
 
 func (d Deps) cancelTask(c *Call, a Args) (any, error) {
+	if _, err := a.Int("task_id"); err != nil {
+		return nil, err
+	}
+	if err := c.RequireLogin(); err != nil {
+		return nil, err // whatever the task: nobody owns none
+	}
 	t, err := d.theTask(c, a, "task_id")
 	if err != nil {
 		return nil, err
@@ -413,6 +419,15 @@ func (d Deps) freeTask(c *Call, a Args) (any, error) {
 		return nil, err
 	}
 	return nil, d.Service.FreeTask(c.Context(), actor, id, "freed by an administrator")
+}
+
+// assignable refuses what names no task and no host, as Koji does before it asks for the permission.
+func (d Deps) assignable(c *Call, a Args) error {
+	if _, err := a.Int("task_id"); err != nil {
+		return err
+	}
+	_, err := d.theHost(c, a.Get("host"), nil)
+	return err
 }
 
 func (d Deps) assignTask(c *Call, a Args) (any, error) {

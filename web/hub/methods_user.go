@@ -14,6 +14,10 @@ import (
 
 // userMethods are users, groups and permissions.
 func userMethods(d Deps) []Method {
+	userThere := func(c *Call, a Args) error {
+		_, err := d.theUser(c, a.Get("username"))
+		return err
+	}
 	return []Method{
 		{Name: "getUser", Params: "userInfo=None, strict=False, krb_princs=True, groups=False", Auth: Anonymous,
 			Help: "A user by id, name, Kerberos principal, or a struct of these; the caller if none is named.", Func: d.getUser},
@@ -27,8 +31,8 @@ func userMethods(d Deps) []Method {
 			Help: "Let a Kerberos principal log in as the user; answers the user's id.", Func: d.addPrincipal},
 		{Name: "removeUserKrbPrincipal", Params: "user, krb_principal", Auth: Admin, Write: true,
 			Help: "Take a Kerberos principal away from the user; answers the user's id.", Func: d.removePrincipal},
-		{Name: "enableUser", Params: "username", Auth: Admin, Write: true, Help: "Let the user log in again.", Func: d.setStatus(koji.StatusNormal)},
-		{Name: "disableUser", Params: "username", Auth: Admin, Write: true, Help: "Refuse the user's logins.", Func: d.setStatus(koji.StatusBlocked)},
+		{Name: "enableUser", Params: "username", Auth: Admin, Write: true, First: userThere, Help: "Let the user log in again.", Func: d.setStatus(koji.StatusNormal)},
+		{Name: "disableUser", Params: "username", Auth: Admin, Write: true, First: userThere, Help: "Refuse the user's logins.", Func: d.setStatus(koji.StatusBlocked)},
 		{Name: "newGroup", Params: "name", Auth: Admin, Write: true, Help: "Make a group of users; answers the id.", Func: d.newGroup},
 		{Name: "addGroupMember", Params: "group, user, strict=True", Auth: Admin, Write: true, Help: "Add a user to a group.", Func: d.addGroupMember},
 		{Name: "dropGroupMember", Params: "group, user", Auth: Admin, Write: true, Help: "Take a user out of a group.", Func: d.dropGroupMember},

@@ -55,6 +55,11 @@ func (d Deps) removeVolume(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) changeBuildVolume(c *Call, a Args) (any, error) {
+	if v, err := build.Volume(c.Context(), d.DB, a.Get("volume")); err != nil {
+		return nil, err
+	} else if v == nil {
+		return nil, fault.New(fault.Generic, "No such entry in table volume: %s", clip(pyRepr(a.Get("volume"))))
+	}
 	id, actor, err := d.buildAndActor(c, a.Get("build"))
 	if err != nil {
 		return nil, err

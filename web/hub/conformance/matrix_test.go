@@ -47,6 +47,9 @@ func principals(s *site) []principal {
 		all = append(all, principal{name: "perm " + perm, user: user, perms: []string{perm}})
 	}
 	admin := s.open(s.t, "kojiadmin")
+	if _, err := admin.call("createTag", []any{"matrix"}); err != nil {
+		s.t.Fatal(err)
+	}
 	for _, h := range []string{"builder1", "builder2"} {
 		if _, err := admin.call("addHost", []any{h, []any{"x86_64"}}); err != nil {
 			s.t.Fatal(err)
@@ -123,9 +126,20 @@ func wantCustom() map[string]func(principal) *refusal {
 	}
 }
 
+// past are arguments that get past what a method refuses before it asks who calls (hub.Method.First), so that its declaration decides.
+func past() map[string][]any {
+	return map[string][]any{
+		"assignTask": {int64(1), "builder1"}, "enableUser": {"cguser"}, "disableUser": {"cguser"}, "setInheritanceData": {"matrix", nil},
+		"buildImageOz": {"image", "1", nil, nil, "tree"}, "distRepo": {"matrix", []any{}}, "host.writeSignedRPM": {"foo-1-1.noarch", "key"},
+	}
+}
+
 // nothing are arguments that every method can be called with as far as their number goes. No user is named by a name that nobody has: to many
 // methods none means the caller.
 func nothing(m hub.Method) []any {
+	if params, there := past()[m.Name]; there {
+		return params
+	}
 	names, required := paramsOf(m)
 	var params []any
 	for _, name := range names[:required] {
