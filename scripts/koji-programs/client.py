@@ -92,6 +92,7 @@ def signed(s):
     import_build(s, files, 'dist')
     binary = [f for f in files if f.endswith('.x86_64.rpm')][0]
     status, out = program('rpmsign', '--addsign', '--define', '_gpg_name checks@example.com', '--define', f'_gpg_path {home}', '--define', f'__gpg {shutil.which("gpg")}', binary)
+    program('gpgconf', '--kill', 'gpg-agent')
     same(status, 0, out)
     header = koji.get_rpm_header(binary)
     return koji.get_sigpacket_key_id(koji.get_header_field(header, 'siggpg') or koji.get_header_field(header, 'rsaheader')), binary

@@ -1,6 +1,7 @@
 """What the checks share: where the hub is (from the environment, see koji-programs.sh), sessions, waiting, and the account of what passed."""
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +19,9 @@ PASSWORD = 'koji-programs'
 
 # What a step of kojid or kojira may take, in seconds: its loops pause a second or more between questions.
 PATIENCE = 60
+
+# One who ends a part ends its daemons, too: they are stopped on the way out.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def session(user='kojiadmin', **opts):
