@@ -250,8 +250,8 @@ func (d Deps) archivePart(get archivePart) func(*Call, Args) (any, error) {
 
 func (d Deps) archiveFiles(c *Call, a Args) (int64, []query.Row, error) {
 	id, err := archiveID(a)
-	if err != nil {
-		return 0, nil, err
+	if err != nil || a.IsNil("archive_id") {
+		return 0, []query.Row{}, err
 	}
 	files, err := d.Service.ArchiveFiles(c.Context(), id, a.Bool("strict"))
 	return id, files, err
@@ -306,6 +306,9 @@ func (d Deps) listTaggedArchives(c *Call, a Args) (any, error) {
 func (d Deps) getLatestMavenArchives(c *Call, a Args) (any, error) {
 	id, event, err := d.latestIn(c, a)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := d.theTag(c, id, event); err != nil { // unlike with builds, Koji wants the tag to be there
 		return nil, err
 	}
 	return tag.MavenArchives(c.Context(), d.DB, id, a.Bool("inherit"), event)

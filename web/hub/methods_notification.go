@@ -40,7 +40,7 @@ func (d Deps) notificationsOf(k notifymodel.Kind) func(*Call, Args) (any, error)
 
 func (d Deps) notificationByID(k notifymodel.Kind) func(*Call, Args) (any, error) {
 	return func(c *Call, a Args) (any, error) {
-		id, err := a.Int("id")
+		id, err := a.Lookup("id")
 		if err != nil {
 			return nil, err
 		}

@@ -52,6 +52,7 @@ func TestOrderOfChecks(t *testing.T) {
 		{"kojiadmin", "getAverageBuildDuration", []any{nil}, fault.Parameter},
 		{"kojiadmin", "getBuildrootListing", []any{nil}, fault.Generic},
 		{"kojiadmin", "repo.request", []any{none}, fault.Parameter},
+		{"kojiadmin", "getLatestMavenArchives", []any{int64(99999)}, fault.Generic},
 		// a host's task, or its buildroot, comes before what is said about it
 		{"builder1", "host.closeTask", []any{int64(1) << 30, int64(5)}, fault.Generic},
 		{"builder1", "host.failTask", []any{int64(1), int64(5)}, fault.ActionNotAllowed},
@@ -73,7 +74,8 @@ func TestOrderOfChecks(t *testing.T) {
 		method string
 		params []any
 	}{
-		{"getPackageID", []any{nil}}, {"getExternalRepo", []any{nil}}, {"getArchive", []any{nil}}, {"getMavenArchive", []any{nil}},
+		{"getPackageID", []any{nil}}, {"getExternalRepo", []any{nil}}, {"getArchive", []any{nil}}, {"getMavenArchive", []any{nil}}, {"getArchiveFile", []any{nil, "x"}},
+		{"getBuildNotification", []any{nil}}, {"getBuildNotificationBlock", []any{nil}},
 	} {
 		if got, err := callers[""].call(c.method, c.params); got != nil || err != nil {
 			t.Errorf("%s%v: got %v, %v, want none", c.method, c.params, got, err)
