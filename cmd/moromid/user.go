@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"moromi/commands"
@@ -79,12 +78,8 @@ func userAddCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				by, err := firstAdmin(ctx, st)
-				if err != nil {
-					return err
-				}
 				for i, p := range granted {
-					if err := st.service.GrantPermission(ctx, by, id, p, perms[i]); err != nil {
+					if err := st.service.GrantPermission(ctx, commands.Actor{}, id, p, perms[i]); err != nil {
 						return err
 					}
 				}
@@ -97,18 +92,6 @@ func userAddCommand() *cobra.Command {
 	c.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input, one line")
 	c.Flags().StringSliceVar(&perms, "perm", nil, "grant a permission (may be repeated)")
 	return c
-}
-
-// firstAdmin is in whose name the operator grants permissions: a grant has a creator, in Koji always, and the operator of the machine is no user.
-// It is the administrator who has been one for longest, nobody if there is none.
-func firstAdmin(ctx context.Context, st *site) (commands.Actor, error) {
-	var by commands.Actor
-	err := st.service.DB.QueryRow(ctx, `select v.user_id from user_perms v join permissions p on p.id = v.perm_id
-		where p.name = 'admin' and v.active order by v.create_event, v.user_id limit 1`).Scan(&by.UserID)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return by, nil
-	}
-	return by, err
 }
 
 // findPermissions gives the ids of permissions, in the order of their names.

@@ -159,7 +159,7 @@ func (s *site) addUser(name string, kind koji.UserType, perm string) int64 {
 	if perm != "" {
 		row, err := catalog.Find(ctx, s.service.DB, "permission", perm)
 		s.check(err)
-		s.check(s.service.GrantPermission(ctx, commands.Actor{UserID: 1}, id, row["id"].(int64), perm)) // as moromid does: the first administrator
+		s.check(s.service.GrantPermission(ctx, commands.Actor{}, id, row["id"].(int64), perm))
 	}
 	return id
 }
