@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,6 +44,11 @@ type Scheduler struct {
 	log     *slog.Logger
 	wake    chan struct{}
 	run     sync.Mutex
+
+	looping atomic.Bool  // Run runs
+	woken   atomic.Int64 // how often somebody woke it
+	ranFor  atomic.Int64 // what woken was when the last whole run began
+	ranAt   atomic.Int64 // how far the read models were then
 }
 
 func newScheduler(s *Service) *Scheduler {
@@ -51,6 +57,7 @@ func newScheduler(s *Service) *Scheduler {
 
 // Wake makes the scheduler look again soon. It never blocks.
 func (sc *Scheduler) Wake() {
+	sc.woken.Add(1)
 	select {
 	case sc.wake <- struct{}{}:
 	default:
@@ -73,6 +80,8 @@ func (sc *Scheduler) Watch(commits []*events.Commit) {
 
 // Run schedules until ctx ends.
 func (sc *Scheduler) Run(ctx context.Context) error {
+	sc.looping.Store(true)
+	defer sc.looping.Store(false)
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
 	for {
@@ -96,6 +105,7 @@ func (sc *Scheduler) Once(ctx context.Context) (bool, error) {
 	sc.run.Lock()
 	defer sc.run.Unlock()
 	ran := false
+	at, woken := sc.service.Models.Position(), sc.woken.Load()
 	err := pgx.BeginFunc(ctx, sc.service.DB, func(tx pgx.Tx) error {
 		if err := tx.QueryRow(ctx, `select pg_try_advisory_xact_lock($1)`, int64(schedulerLock)).Scan(&ran); err != nil || !ran {
 			return err
@@ -109,7 +119,21 @@ func (sc *Scheduler) Once(ctx context.Context) (bool, error) {
 		}
 		return sc.takeBack(ctx, hosts)
 	})
+	if ran && err == nil {
+		sc.ranAt.Store(int64(at))
+		sc.ranFor.Store(woken)
+	}
 	return ran, err
+}
+
+// Settle returns when the scheduler has looked at all that has changed so far: at once if it has already and does by itself, else after a run.
+func (sc *Scheduler) Settle(ctx context.Context) error {
+	changed := sc.service.Models.LastChange("task", "host", "channel")
+	if sc.looping.Load() && sc.ranFor.Load() == sc.woken.Load() && int64(changed) <= sc.ranAt.Load() {
+		return nil
+	}
+	_, err := sc.Once(ctx)
+	return err
 }
 
 // schedHost is a host as the scheduler sees it.

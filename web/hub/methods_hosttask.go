@@ -38,7 +38,7 @@ func (d Deps) hostGetTasks(c *Call, _ Args) (any, error) {
 	if err != nil || len(rows) > 0 {
 		return rows, err
 	}
-	if _, err := d.Service.Scheduler.Once(c.Context()); err != nil {
+	if err := d.Service.Scheduler.Settle(c.Context()); err != nil {
 		return nil, err
 	}
 	return task.AssignedTo(c.Context(), d.DB, id)
