@@ -78,16 +78,27 @@ func (sc *Scheduler) Watch(commits []*events.Commit) {
 	}
 }
 
-// Run schedules until ctx ends.
+// longestRest bounds how long the scheduler rests.
+const longestRest = time.Second
+
+// Run schedules until ctx ends. After each run it rests as long as the run took: many waiting tasks make runs long, and those who hand in more
+// of them need the machine, too.
 func (sc *Scheduler) Run(ctx context.Context) error {
 	sc.looping.Store(true)
 	defer sc.looping.Store(false)
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
 	for {
+		began := time.Now()
 		if _, err := sc.Once(ctx); err != nil && ctx.Err() == nil {
 			sc.log.Warn("scheduler run interrupted", "error", err)
 		}
+		rest := time.NewTimer(min(time.Since(began), longestRest))
+		select {
+		case <-ctx.Done():
+		case <-rest.C:
+		}
+		rest.Stop()
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
