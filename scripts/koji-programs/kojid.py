@@ -284,7 +284,9 @@ def run(checks, s, host, kojid, daemon, git, mail):
         task = s.makeTask('shutdown', [], channel='default')
         s.assignTask(task, HOST)
         same(daemon.process.wait(60), 0, 'exit status')
-        same(koji.TASK_STATES[s.getTaskInfo(task)['state']], 'FREE', 'the task, which kojid frees')
+        # kojid frees the task; the host still counts as ready, so the hub may have given it the task again
+        state = koji.TASK_STATES[s.getTaskInfo(task)['state']]
+        assert state in ('FREE', 'ASSIGNED'), f'the task, which kojid frees, is {state}'
         s.cancelTask(task)
         until(lambda: not s.getHost(host)['ready'])
 
