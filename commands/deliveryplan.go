@@ -170,23 +170,11 @@ func (s *Service) planLogs(d *delivery, logs map[string][]string) error {
 			return err
 		}
 		for _, rel := range logs[sub] {
-			from, err := workPath(rel)
+			p, err := s.logPlace(rel, dir, taken)
 			if err != nil {
 				return err
 			}
-			st, err := s.Files.Lstat(from)
-			if err != nil || !st.Mode().IsRegular() {
-				return fault.New(fault.Generic, "Error importing build log. %s is not a regular file.", rel)
-			}
-			to, err := dir.Join(from.Base())
-			if err != nil {
-				return err
-			}
-			if taken[to] {
-				return fault.New(fault.Generic, "Error importing build log. %s already exists.", to)
-			}
-			taken[to] = true
-			d.places = append(d.places, place{from, to})
+			d.places = append(d.places, p)
 		}
 	}
 	return nil

@@ -317,26 +317,35 @@ func (s *Service) planPlaces(imp *buildImport, logs map[string][]string) error {
 			return err
 		}
 		for _, rel := range list {
-			from, err := workPath(rel)
+			p, err := s.logPlace(rel, dir, taken)
 			if err != nil {
 				return err
 			}
-			st, err := s.Files.Lstat(from)
-			if err != nil || !st.Mode().IsRegular() {
-				return fault.New(fault.Generic, "Error importing build log. %s is not a regular file.", rel)
-			}
-			to, err := dir.Join(from.Base())
-			if err != nil {
-				return err
-			}
-			if taken[to] {
-				return fault.New(fault.Generic, "Error importing build log. %s already exists.", to)
-			}
-			taken[to] = true
-			imp.places = append(imp.places, place{from, to})
+			imp.places = append(imp.places, p)
 		}
 	}
 	return nil
+}
+
+// logPlace is where an uploaded log goes in a directory of the build; taken are the places that other files have, to which it is added.
+func (s *Service) logPlace(rel string, dir storage.Path, taken map[storage.Path]bool) (place, error) {
+	from, err := workPath(rel)
+	if err != nil {
+		return place{}, err
+	}
+	st, err := s.Files.Lstat(from)
+	if err != nil || !st.Mode().IsRegular() {
+		return place{}, fault.New(fault.Generic, "Error importing build log. %s is not a regular file.", rel)
+	}
+	to, err := dir.Join(from.Base())
+	if err != nil {
+		return place{}, err
+	}
+	if taken[to] {
+		return place{}, fault.New(fault.Generic, "Error importing build log. %s already exists.", to)
+	}
+	taken[to] = true
+	return place{from, to}, nil
 }
 
 // placeFiles puts every file and signature header in its place.

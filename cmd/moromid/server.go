@@ -84,7 +84,7 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 			return repoprojector.Comps(ctx, st.db, tag, event)
 		}}
 	cfg := hub.Config{Methods: hub.DomainMethods(deps), Users: backend, Sessions: sessions, Storage: top, Tasks: backend,
-		Volumes: backend, Notifier: notices, Log: st.log, Changes: st.engine, AnswerDir: st.cacheDir("answers"), ListPlugins: st.service.UsesPlugins}
+		Volumes: backend, Notifier: notices, Log: st.log, Changes: st.engine, AnswerDir: st.answerDir(), ListPlugins: st.service.UsesPlugins}
 	if err := st.logins.configure(&cfg, st.service, sessions); err != nil {
 		return nil, err
 	}

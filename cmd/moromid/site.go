@@ -327,6 +327,15 @@ func (st *site) cacheDir(name string) string {
 	return filepath.Join(st.settings.Topdir, ".cache", name)
 }
 
+// answerDir is where long answers are until they are sent: under the site's own directory, else where the system has temporary files. The topdir
+// may be on another machine.
+func (st *site) answerDir() string {
+	if st.settings.Data == "" {
+		return ""
+	}
+	return filepath.Join(st.settings.Data, "cache", "answers")
+}
+
 func (st *site) onClose(f func()) { st.close = append(st.close, f) }
 
 // Close ends what was opened, the last first.

@@ -7,10 +7,10 @@ import "strings"
 // report is not among them. Names are events of their own: what shows a tag's or a user's name reads "name".
 var readsOf = map[string]string{
 	"getTag": "tag name catalog", "getTagID": "tag name", "listTags": "tag name catalog build", "getInheritanceData": "tag name",
-	"getFullInheritance": "tag name", "getBuildConfig": "tag name catalog", "getTagGroups": "tag name", "readTagGroups": "tag name",
-	"getGroupListPackages": "tag name", "listPackages": "tag name user catalog", "listPackagesSimple": "name", "getPackageConfig": "tag name user",
-	"getPackage": "name", "getPackageID": "name", "checkTagPackage": "tag name", "packageListCheck": "tag name",
-	"getBuildTarget": "target tag name", "getBuildTargets": "target tag name", "getBuildTargetID": "target name",
+	"getFullInheritance": "tag name", "getBuildConfig": "tag name catalog", "getTagGroups": "tag name",
+	"listPackages": "tag name user catalog", "listPackagesSimple": "name", "getPackageConfig": "tag name user",
+	"getPackageID": "name", "checkTagPackage": "tag name",
+	"getBuildTarget": "target tag name", "getBuildTargets": "target tag name",
 	"getTagExternalRepos": "tag external_repo name", "getExternalRepoList": "tag external_repo name", "getExternalRepo": "external_repo name",
 	"listExternalRepos": "external_repo name", "tagLastChangeEvent": "tag external_repo name", "tagFirstChangeEvent": "tag external_repo name",
 	"listTagged": tagged, "listTaggedRPMS": tagged, "getLatestRPMS": tagged, "getLatestBuilds": tagged,
