@@ -15,7 +15,8 @@ const (
 	cachedAnswer  = 256 << 20 // the longest answer that is kept at all
 	cacheMemory   = 128 << 20 // bytes of all answers in memory
 	cacheDisk     = 2 << 30   // bytes of all answers in files
-	cacheEntries  = 200_000   // and how many there may be: each costs some memory, however short it is
+	cacheEntries  = 200_000   // and how many may be in memory: each costs some, however short it is
+	cacheFiles    = 256       // and how many in files, which stay open
 )
 
 // Changes tells when the read models changed last. projections.Engine does.
@@ -47,14 +48,25 @@ type answerCache struct {
 	changes Changes
 	log     *slog.Logger
 
-	mu           sync.Mutex
-	entries      map[answerKey]*list.Element
-	recent       *list.List // of *cached, the one used last in front
-	memory, disk int64
+	mu      sync.Mutex
+	entries map[answerKey]*list.Element
+	memory  shelf
+	disk    shelf
 }
 
+// shelf has the answers of one kind. It lets go of those that were not used for longest when they are too many or too long together.
+type shelf struct {
+	recent    *list.List // of *cached, the one used last in front
+	bytes     int64
+	most      int
+	mostBytes int64
+}
+
+func (s *shelf) full() bool { return s.recent.Len() > s.most || s.bytes > s.mostBytes }
+
 func newAnswerCache(changes Changes, log *slog.Logger) *answerCache {
-	return &answerCache{changes: changes, log: log, entries: map[answerKey]*list.Element{}, recent: list.New()}
+	return &answerCache{changes: changes, log: log, entries: map[answerKey]*list.Element{},
+		memory: shelf{recent: list.New(), most: cacheEntries, mostBytes: cacheMemory}, disk: shelf{recent: list.New(), most: cacheFiles, mostBytes: cacheDisk}}
 }
 
 // find gives the answer to a request if it is still true. Whoever got one lets go of it.
@@ -70,7 +82,7 @@ func (c *answerCache) find(key answerKey) *cached {
 		c.drop(e)
 		return nil
 	}
-	c.recent.MoveToFront(e)
+	c.shelf(a).recent.MoveToFront(e)
 	a.users++
 	return a
 }
@@ -91,27 +103,29 @@ func (c *answerCache) keep(a *cached) {
 		c.drop(e)
 	}
 	a.users = 1
-	c.entries[a.key] = c.recent.PushFront(a)
-	c.count(a, 1)
-	for c.memory > cacheMemory || c.disk > cacheDisk || len(c.entries) > cacheEntries {
-		c.drop(c.recent.Back())
+	s := c.shelf(a)
+	c.entries[a.key] = s.recent.PushFront(a)
+	for s.bytes += a.size; s.full(); {
+		c.drop(s.recent.Back())
 	}
 }
 
 func (c *answerCache) drop(e *list.Element) {
-	a := c.recent.Remove(e).(*cached)
+	a := e.Value.(*cached)
+	s := c.shelf(a)
+	s.recent.Remove(e)
+	s.bytes -= a.size
 	delete(c.entries, a.key)
-	c.count(a, -1)
 	a.gone = true
 	c.closeUnused(a)
 }
 
-func (c *answerCache) count(a *cached, sign int64) {
+// shelf is where an answer belongs. An answer in the cache has its file.
+func (c *answerCache) shelf(a *cached) *shelf {
 	if a.file != nil {
-		c.disk += sign * a.size
-	} else {
-		c.memory += sign * a.size
+		return &c.disk
 	}
+	return &c.memory
 }
 
 func (c *answerCache) closeUnused(a *cached) {
