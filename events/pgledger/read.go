@@ -109,9 +109,35 @@ func (l *Ledger) pageAfter(ctx context.Context, last, end events.Position, n int
 	return page, more, err
 }
 
+// reading runs f over a connection of the readers. One that was kept may have died while nobody looked, and then those beside it have too:
+// all are given up, and f, which only reads, runs once more over a new one.
+func (l *Ledger) reading(ctx context.Context, f func(*pgx.Conn) error) error {
+	for again := false; ; again = true {
+		conn, err := l.readers.Acquire(ctx)
+		if err != nil {
+			return err
+		}
+		err = f(conn.Conn())
+		died := conn.Conn().IsClosed()
+		conn.Release()
+		if err == nil || again || !died || ctx.Err() != nil {
+			return err
+		}
+		l.readers.Reset()
+	}
+}
+
 // page runs a query for at most n events. more: there may be others behind them.
 func (l *Ledger) page(ctx context.Context, n int, sql string, args ...any) (page []events.Recorded, more bool, err error) {
-	rows, err := l.readers.Query(ctx, sql, args...)
+	err = l.reading(ctx, func(conn *pgx.Conn) error {
+		page, more, err = readPage(ctx, conn, n, sql, args...)
+		return err
+	})
+	return page, more, err
+}
+
+func readPage(ctx context.Context, conn *pgx.Conn, n int, sql string, args ...any) (page []events.Recorded, more bool, err error) {
+	rows, err := conn.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, false, err
 	}
@@ -143,7 +169,9 @@ func (l *Ledger) Head(ctx context.Context) (events.Position, error) {
 }
 
 func (l *Ledger) head(ctx context.Context) (head events.Position, err error) {
-	err = l.readers.QueryRow(ctx, "select position from ledger.events order by position desc limit 1").Scan(&head)
+	err = l.reading(ctx, func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, "select position from ledger.events order by position desc limit 1").Scan(&head)
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil
 	}
