@@ -99,7 +99,9 @@ func (l *leading) touch(ctx context.Context, n news) error {
 		slices.Sort(positions)
 		l.tag(tag).changed(positions[len(positions)-1], now)
 	}
-	l.outdated.add(changed)
+	if len(changed) > 0 {
+		l.outdated.add(changed)
+	}
 	return nil
 }
 

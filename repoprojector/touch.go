@@ -3,6 +3,7 @@ package repoprojector
 import (
 	"moromi/commands"
 	"moromi/events"
+	tagmodel "moromi/projections/tag"
 )
 
 // tagNames is the kind of the names of tags.
@@ -18,9 +19,12 @@ func (n *news) note(at int64, e events.Event) {
 		if e.Kind == tagNames {
 			n.touch(at, e.ID) // the repository must be found under the new name
 		}
-	case events.TagCreated, events.TagDeleted, events.TagExtraSet, events.TagExtraRemoved, events.TagInheritanceChanged,
-		events.TargetSet, events.TargetRemoved:
-		n.graph = true
+	case events.TagExtraSet:
+		n.graph = n.graph || e.Key == tagmodel.AutoRepo
+	case events.TagExtraRemoved:
+		n.graph = n.graph || e.Key == tagmodel.AutoRepo
+	case events.TagDeleted, events.TagInheritanceChanged, events.TargetSet, events.TargetRemoved:
+		n.graph = true // not for a new tag: nothing follows it before one of these says so
 	case events.ExternalRepoSet:
 		n.touchExternal(at, e.ID)
 	case events.ExternalRepoRemoved:

@@ -21,13 +21,17 @@ func AllLinks(ctx context.Context, db query.DB) ([]Link, error) {
 	})
 }
 
+// AutoRepo is the extra setting of a tag whose repository is kept current without being asked for.
+const AutoRepo = "repo.auto"
+
 // KeptCurrent gives the tags whose repositories are to be kept current without being asked for: the build tags of targets, and the tags whose
-// extra setting repo.auto is true.
+// extra setting AutoRepo is true.
 func KeptCurrent(ctx context.Context, db query.DB) ([]int64, error) {
-	return ids(ctx, db, `select c.tag_id from tag_config c where c.active and (
-			exists (select from build_target_config t where t.build_tag = c.tag_id and t.active)
-			or exists (select from tag_extra e where e.tag_id = c.tag_id and e.active and e.key = 'repo.auto' and e.value not in ('false', 'null', '0', '""', '[]', '{}')))
-		order by c.tag_id`)
+	return ids(ctx, db, `select tag_id from tag_config where active and tag_id in (
+			select build_tag from build_target_config where active
+			union all
+			select tag_id from tag_extra where active and key = '` + AutoRepo + `' and value not in ('false', 'null', '0', '""', '[]', '{}'))
+		order by tag_id`)
 }
 
 // WithExternalRepo gives the tags that an external repository is linked to.
