@@ -68,7 +68,7 @@ func (l *Ledger) Append(ctx context.Context, stream string, expected events.Revi
 // write is the one writer of this process.
 func (l *Ledger) write() {
 	defer close(l.written)
-	w := &writer{connect: l.connect, clock: l.clock}
+	w := &writer{connect: l.connect, clock: l.clock, pid: &l.writerPID}
 	defer w.drop()
 	for {
 		var first *request

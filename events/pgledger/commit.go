@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"moromi/events"
 )
@@ -19,10 +21,9 @@ const lockID = 0x6d6f726f6d69206c
 // channel carries the head's position after each commit: a hint for the other processes.
 const channel = "moromi_ledger"
 
-// The statements of a group commit. READ COMMITTED is spelled out because each statement after the lock must see what was committed
-// before the lock was given, whatever the database's default level is.
+// The statements of a group commit.
 const (
-	sqlBegin = "begin isolation level read committed read write"
+	sqlBegin = "begin"
 	sqlLock  = "select pg_advisory_xact_lock($1)"
 	sqlHead  = "select position, at from ledger.events order by position desc limit 1"
 	sqlTails = "select s, (select max(revision) from ledger.events where stream = s) from unnest($1::text[]) s"
@@ -32,8 +33,10 @@ const (
 		select position, stream, revision, id, type, data, meta, $8
 		from unnest($1::bigint[], $2::text[], $3::bigint[], $4::uuid[], $5::text[], $6::bytea[], $7::bytea[])
 			x(position, stream, revision, id, type, data, meta)`
-	sqlNotify = "select pg_notify('" + channel + "', $1)"
-	sqlCommit = "commit"
+	// sqlInsertAt is sqlInsert if the head is still $9.
+	sqlInsertAt = sqlInsert + ` where (select max(position) from ledger.events) = $9`
+	sqlNotify   = "select pg_notify('" + channel + "', $1)"
+	sqlCommit   = "commit"
 )
 
 // writer commits batches over one connection that it keeps. Not for concurrent use.
@@ -41,28 +44,70 @@ type writer struct {
 	connect *pgx.ConnConfig
 	clock   func() time.Time
 	conn    *pgx.Conn
+	pid     *atomic.Uint32 // of conn at the server; 0: none
+	memory  memory
 }
 
-// commit writes what it can of a batch in one transaction: two round trips. The answers are one for each request and valid when err is nil;
+// commit writes what it can of a batch in one transaction. The answers are one for each request and valid when err is nil;
 // otherwise nothing is known of any (the transaction may or may not have been committed). head is the last position after it, added what is new.
 func (w *writer) commit(ctx context.Context, batch []*request) (answers []answer, head events.Position, added []events.Recorded, err error) {
+	if p, f := w.memory.plan(batch, w.clock); p != nil {
+		if w.writeAt(ctx, p, f) {
+			return p.answers, f.head, p.recorded(), nil
+		}
+		w.memory.forget()
+		if ctx.Err() != nil {
+			return nil, 0, nil, fmt.Errorf("commit: %w", ctx.Err())
+		}
+	}
+	return w.write(ctx, batch)
+}
+
+// writeAt commits a plan made from memory, in one round trip, if the ledger is as remembered. If it did not, or it is not known whether it did,
+// write finds out: under the lock, where the same batch meets either what memory held, or another head, at which this one cannot be written any more.
+func (w *writer) writeAt(ctx context.Context, p *plan, f *facts) bool {
+	if w.conn == nil {
+		return false
+	}
+	before := w.memory.head
+	var rows int64
+	b := &pgx.Batch{} // PostgreSQL runs what comes in one batch as one transaction
+	b.Queue(sqlLock, int64(lockID))
+	b.Queue(sqlInsertAt, append(p.columns(), int64(before))...).Exec(func(t pgconn.CommandTag) error { rows = t.RowsAffected(); return nil })
+	b.Queue(sqlNotify, strconv.FormatInt(int64(f.head), 10))
+	if err := w.conn.SendBatch(ctx, b).Close(); err != nil {
+		w.rollback(ctx)
+		return false
+	}
+	if rows == 0 {
+		return false
+	}
+	w.memory.learn(before, f, p.at)
+	return true
+}
+
+// write commits a batch by what the database holds: two round trips.
+func (w *writer) write(ctx context.Context, batch []*request) (answers []answer, head events.Position, added []events.Recorded, err error) {
 	facts, err := w.begin(ctx, batch)
 	if err != nil {
 		return nil, 0, nil, err
 	}
-	p := decide(batch, facts, w.now(facts))
+	before := facts.head
+	p := decide(batch, facts, timeAfter(facts.at, w.clock))
 	if len(p.positions) == 0 {
 		w.rollback(ctx) // the answers come from what others committed; they hold whatever becomes of this transaction
 		return p.answers, facts.head, nil, nil
 	}
 	b := &pgx.Batch{}
-	b.Queue(sqlInsert, p.positions, p.streams, p.revisions, p.ids, p.types, p.datas, p.metas, p.at)
+	b.Queue(sqlInsert, p.columns()...)
 	b.Queue(sqlNotify, strconv.FormatInt(int64(facts.head), 10))
 	b.Queue(sqlCommit)
 	if err := w.conn.SendBatch(ctx, b).Close(); err != nil {
 		w.rollback(ctx)
+		w.memory.forget()
 		return nil, 0, nil, fmt.Errorf("commit: %w", err)
 	}
+	w.memory.learn(before, facts, p.at)
 	return p.answers, facts.head, p.recorded(), nil
 }
 
@@ -76,6 +121,7 @@ func (w *writer) begin(ctx context.Context, batch []*request) (*facts, error) {
 				return nil, fmt.Errorf("connect: %w", err)
 			}
 			w.conn = conn
+			w.pid.Store(conn.PgConn().PID())
 		}
 		f, err := lookUp(ctx, w.conn, batch)
 		if err == nil {
@@ -92,6 +138,7 @@ func (w *writer) begin(ctx context.Context, batch []*request) (*facts, error) {
 func (w *writer) rollback(ctx context.Context) {
 	if w.conn.IsClosed() {
 		w.conn = nil
+		w.pid.Store(0)
 		return
 	}
 	if _, err := w.conn.Exec(ctx, "rollback"); err != nil {
@@ -107,13 +154,14 @@ func (w *writer) drop() {
 	defer cancel()
 	_ = w.conn.Close(ctx) // of no consequence: the connection is given up either way
 	w.conn = nil
+	w.pid.Store(0)
 }
 
-// now is the time of a batch: the clock's, but never before the last event's. Microseconds, as PostgreSQL keeps them.
-func (w *writer) now(f *facts) time.Time {
-	at := w.clock().UTC().Truncate(time.Microsecond)
-	if at.Before(f.at) {
-		return f.at
+// timeAfter is the time of a batch: the clock's, but never before the last event's. Microseconds, as PostgreSQL keeps them.
+func timeAfter(last time.Time, clock func() time.Time) time.Time {
+	at := clock().UTC().Truncate(time.Microsecond)
+	if at.Before(last) {
+		return last
 	}
 	return at
 }

@@ -17,6 +17,11 @@ type plan struct {
 	datas, metas         [][]byte
 }
 
+// columns are the arguments of sqlInsert.
+func (p *plan) columns() []any {
+	return []any{p.positions, p.streams, p.revisions, p.ids, p.types, p.datas, p.metas, p.at}
+}
+
 // decide goes through a batch in order, so that each append meets the ledger as those before it leave it: three appends to one stream
 // that expect 5, 6 and 7 are all accepted. A refusal concerns its own append only.
 func decide(batch []*request, f *facts, at time.Time) *plan {

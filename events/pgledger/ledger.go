@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -66,6 +67,8 @@ type Ledger struct {
 	queue   chan *request
 	known   known
 	tail    tail
+	// writerPID is the writer's connection at the server, 0 if it has none: its notifications tell nothing new here.
+	writerPID atomic.Uint32
 
 	open    context.Context // ends when Close begins
 	shut    context.CancelFunc
@@ -134,6 +137,8 @@ func (c Config) poolConfig() (*pgxpool.Config, error) {
 	if p["application_name"] == "" {
 		p["application_name"] = "moromi ledger"
 	}
+	// Each statement of a transaction must see what was committed before the lock was given, whatever the database's defaults are.
+	p["default_transaction_isolation"], p["default_transaction_read_only"] = "read committed", "off"
 	p["synchronous_commit"] = "on" // an answered append must survive a crash, whatever the database's default
 	p["lock_timeout"] = ms(lockTimeout)
 	p["statement_timeout"] = ms(statementTimeout)
@@ -209,9 +214,10 @@ func permanent(err error) bool {
 
 // known is the highest position that this process has written or read, and who waits for more.
 type known struct {
-	mu   sync.Mutex
-	at   events.Position
-	wake chan struct{} // closed and replaced when there is more
+	mu    sync.Mutex
+	at    events.Position
+	hints uint64        // how often others said that there is more
+	wake  chan struct{} // closed and replaced when there is more
 }
 
 // advance notes a position that is committed for sure.
@@ -229,6 +235,7 @@ func (k *known) hint(to events.Position) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if to > k.at {
+		k.hints++
 		k.release()
 	}
 }
@@ -238,11 +245,11 @@ func (k *known) release() {
 	k.wake = make(chan struct{})
 }
 
-// more gives a channel that closes when there is more than when it was asked for.
-func (k *known) more() <-chan struct{} {
+// more gives a channel that closes when there is more than when it was asked for, and how many hints there were.
+func (k *known) more() (wake <-chan struct{}, hints uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.wake
+	return k.wake, k.hints
 }
 
 func (k *known) covers(p events.Position) bool {

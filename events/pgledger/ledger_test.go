@@ -278,27 +278,83 @@ func TestClockGoesBack(t *testing.T) {
 	}
 }
 
-// TestAnswerLost: the connection dies after COMMIT was sent and done. The append is unavailable, and its retry finds the event.
+// TestAnswerLost: the connection dies after the commit was sent and done. Who wrote from memory finds the event when it looks; otherwise the append
+// is unavailable, and its retry finds it. Either way it is there once.
 func TestAnswerLost(t *testing.T) {
 	t.Parallel()
-	ctx, k, db := bounded(t), &link{}, database(t)
-	l := openAt(t, pgledger.Config{Pool: k.plug(t, db.Config().ConnString())})
-	mustAppend(t, l, "task-1", events.NoStream, event("a"))
+	for name, c := range map[string]struct {
+		expected events.Revision
+		lose     int // the sending whose answer is lost
+		want     error
+	}{
+		"from memory":    {1, 1, nil},
+		"after a lookup": {events.Any, 2, events.ErrUnavailable}, // the first sending asks for the facts, the second commits
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, k, db := bounded(t), &link{}, database(t)
+			l := openAt(t, pgledger.Config{Pool: k.plug(t, db.Config().ConnString())})
+			stream := "task-1"
+			mustAppend(t, l, stream, events.NoStream, event("a"))
+			mustAppend(t, l, stream, 0, event("a")) // now all statements are prepared
+			other := openAt(t, pgledger.Config{Pool: db})
+			if c.expected == events.Any {
+				stream = "task-2"
+				mustAppend(t, other, stream, events.NoStream, event("a"), event("a"))
+			}
+			e := event("b")
+			k.loseAnswer(c.lose)
+			if _, err := l.Append(ctx, stream, c.expected, e); !errors.Is(err, c.want) {
+				t.Fatalf("append: %v, want %v", err, c.want)
+			}
+			if n := scalar[int](t, db, "select count(*) from ledger.events where id = $1", e.ID); n != 1 {
+				t.Fatalf("the event is there %d times, want once: the test lost the wrong answer", n)
+			}
+			if k.losesStill() {
+				t.Fatal("no answer was lost")
+			}
+			for range 2 {
+				if a, err := l.Append(ctx, stream, c.expected, e); err != nil || a.Revision != 2 {
+					t.Errorf("retry: %+v, %v, want revision 2", a, err)
+				}
+			}
+			mustAppend(t, l, stream, 2, event("c"))
+		})
+	}
+}
+
+// TestOthersWrite: what a writer remembers of a stream does not hold once another process has written.
+func TestOthersWrite(t *testing.T) {
+	t.Parallel()
+	ctx, db := bounded(t), database(t)
+	a, b := openAt(t, pgledger.Config{Pool: db}), openAt(t, pgledger.Config{Pool: db})
+	mustAppend(t, a, "task-1", events.NoStream, event("a"))
+	mustAppend(t, a, "task-1", 0, event("a"))
 	e := event("b")
-	k.loseAnswer(2) // the first sending asks for the facts, the second commits
-	if _, err := l.Append(ctx, "task-1", 0, e); !errors.Is(err, events.ErrUnavailable) {
-		t.Fatalf("append: %v, want ErrUnavailable", err)
+	mustAppend(t, b, "task-1", 1, e)
+	mustAppend(t, b, "task-2", events.NoStream, event("b"))
+	var conflict *events.Conflict
+	if _, err := a.Append(ctx, "task-1", 1, event("a")); !errors.As(err, &conflict) || conflict.Current != 2 {
+		t.Errorf("append to a stream that is longer than remembered: %v, want a conflict at 2", err)
 	}
-	if n := scalar[int](t, db, "select count(*) from ledger.events where id = $1", e.ID); n != 1 {
-		t.Fatalf("the event is there %d times, want once: the test lost the wrong answer", n)
+	if _, err := a.Append(ctx, "task-2", events.NoStream, event("a")); !errors.As(err, &conflict) || conflict.Current != 0 {
+		t.Errorf("append to a stream that is not known to be there: %v, want a conflict at 0", err)
 	}
-	want := events.Appended{Revision: 1, Position: 2}
-	for range 2 {
-		if a, err := l.Append(ctx, "task-1", 0, e); err != nil || a != want {
-			t.Errorf("retry: %+v, %v, want %+v", a, err, want)
-		}
+	mustAppend(t, a, "task-1", 2, event("a"))
+	mustAppend(t, b, "task-3", events.NoStream, event("b"))
+	if _, err := a.Append(ctx, "task-1", 3, e); !errors.Is(err, events.ErrInvalid) {
+		t.Errorf("append of an id that another process used: %v, want ErrInvalid", err)
 	}
-	mustAppend(t, l, "task-1", 1, event("c"))
+	mustAppend(t, a, "task-1", 3, event("a"))
+	if _, err := a.Append(ctx, "task-1", 4, e); !errors.Is(err, events.ErrInvalid) {
+		t.Errorf("append of a used id to a remembered stream: %v, want ErrInvalid", err)
+	}
+	if a, err := b.Append(ctx, "task-1", 1, e); err != nil || a.Revision != 2 {
+		t.Errorf("append again: %+v, %v, want revision 2", a, err)
+	}
+	if n := scalar[int](t, db, "select count(*) from ledger.events"); n != 7 {
+		t.Errorf("%d events, want 7", n)
+	}
 }
 
 // TestKeptConnectionDied: the writer's connection was closed while idle. Nothing was sent, so the caller need not know.

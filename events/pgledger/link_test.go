@@ -78,6 +78,12 @@ func (k *link) loseAnswer(of int) {
 	k.loseAnswerOf = of
 }
 
+func (k *link) losesStill() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.loseAnswerOf > 0
+}
+
 // cable is one connection over the link.
 type cable struct {
 	net.Conn

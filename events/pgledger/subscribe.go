@@ -30,9 +30,11 @@ func (l *Ledger) Subscribe(ctx context.Context, after events.Position, h func(co
 	}
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
+	ask, told := true, uint64(0) // whether others may have written; the hints before the last time that the database was asked
 	for {
-		wake := l.known.more() // before the look, so that nothing falls between the two
-		page, more, err := l.next(ctx, last)
+		wake, hints := l.known.more() // before the look, so that nothing falls between the two
+		ask = ask || hints != told
+		page, more, asked, err := l.next(ctx, last, ask)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -48,6 +50,9 @@ func (l *Ledger) Subscribe(ctx context.Context, after events.Position, h func(co
 			continue
 		}
 		retry = firstRetry
+		if asked {
+			ask, told = false, hints
+		}
 		if len(page) > 0 {
 			if err := h(ctx, page); err != nil {
 				return err
@@ -60,6 +65,7 @@ func (l *Ledger) Subscribe(ctx context.Context, after events.Position, h func(co
 		select {
 		case <-wake:
 		case <-poll.C:
+			ask = true
 		case <-ctx.Done():
 		case <-l.open.Done():
 		}
@@ -81,13 +87,16 @@ func (l *Ledger) checkStart(ctx context.Context, after events.Position) error {
 	return nil // an outage is the loop's to ride out
 }
 
-func (l *Ledger) next(ctx context.Context, last events.Position) ([]events.Recorded, bool, error) {
-	if page, more := l.tail.after(last, pageEvents); len(page) > 0 {
-		return page, more, nil
+// next gives what follows a position, from memory if it is there. ask: what this process did not write counts too. asked: the database was.
+func (l *Ledger) next(ctx context.Context, last events.Position, ask bool) (page []events.Recorded, more, asked bool, err error) {
+	page, more, end := l.tail.after(last, pageEvents)
+	if len(page) > 0 || end && !ask {
+		return page, more, false, nil
 	}
 	bounded, stop := l.bound(ctx)
 	defer stop()
-	return l.pageAfter(bounded, last, math.MaxInt64, pageEvents)
+	page, more, err = l.pageAfter(bounded, last, math.MaxInt64, pageEvents)
+	return page, more, true, err
 }
 
 func (l *Ledger) pause(ctx context.Context, d time.Duration) {
@@ -133,7 +142,7 @@ func (l *Ledger) listenOnce(connected func()) error {
 		if err != nil {
 			return err
 		}
-		if head, err := strconv.ParseInt(n.Payload, 10, 64); err == nil {
+		if head, err := strconv.ParseInt(n.Payload, 10, 64); err == nil && n.PID != l.writerPID.Load() {
 			l.known.hint(events.Position(head))
 		}
 	}

@@ -44,15 +44,16 @@ func (t *tail) add(recs []events.Recorded) {
 }
 
 // after gives up to n events that follow a position, none if it does not remember the first of them. more: there are others behind these.
-func (t *tail) after(last events.Position, n int) (page []events.Recorded, more bool) {
+// end: the position is that of the last event that it remembers.
+func (t *tail) after(last events.Position, n int) (page []events.Recorded, more, end bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.recs) == 0 || last+1 < t.recs[0].Position || last >= t.recs[len(t.recs)-1].Position {
-		return nil, false
+		return nil, false, len(t.recs) > 0 && last == t.recs[len(t.recs)-1].Position
 	}
 	rest := t.recs[last+1-t.recs[0].Position:]
 	more = len(rest) > n
-	return append([]events.Recorded(nil), rest[:min(n, len(rest))]...), more
+	return append([]events.Recorded(nil), rest[:min(n, len(rest))]...), more, false
 }
 
 // recorded are the events that a plan adds to the ledger.
