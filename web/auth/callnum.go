@@ -29,21 +29,12 @@ func (s *Sessions) Claim(ctx context.Context, sess *Session, method string) (*Cl
 	if !sess.LoggedIn() || sess.Callnum == nil {
 		return nil, nil
 	}
-	c := &Claim{s: s, id: sess.ID, num: *sess.Callnum, pend: &pendingClaim{callnum: *sess.Callnum, done: make(chan struct{})}}
-	s.mu.Lock()
-	if s.pending[c.id] == nil {
-		s.pending[c.id] = c.pend
-	}
-	s.mu.Unlock()
-	wait := "on"
-	if s.cfg.WithLedger {
-		wait = "off"
-	}
+	c := s.newClaim(sess.ID, *sess.Callnum)
 	err := s.cfg.Pool.QueryRow(ctx, `with wait as materialized (select set_config('synchronous_commit', $4, true)),
 			old as (select id, callnum from ops.sessions, wait where id = $1 and not closed for update of sessions)
 		update ops.sessions s set callnum = $2 from old
 		where s.id = old.id and (old.callnum is null or old.callnum < $2 or (old.callnum = $2 and $3)) returning old.callnum`,
-		c.id, c.num, repeatable(method), wait).Scan(&c.prev)
+		c.id, c.num, repeatable(method), s.commitWait()).Scan(&c.prev)
 	if err == nil {
 		return c, nil
 	}
@@ -64,6 +55,25 @@ func (s *Sessions) Claim(ctx context.Context, sess *Session, method string) (*Cl
 	}
 	// The number was free again between the two queries: its holder was refused. The client may simply repeat.
 	return nil, fault.New(fault.Lock, "call %d of session %d is running", c.num, c.id)
+}
+
+// newClaim makes a claim that is to be stored: whoever repeats the call meanwhile waits for its end.
+func (s *Sessions) newClaim(id, num int64) *Claim {
+	c := &Claim{s: s, id: id, num: num, pend: &pendingClaim{callnum: num, done: make(chan struct{})}}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pending[c.id] == nil {
+		s.pending[c.id] = c.pend
+	}
+	return c
+}
+
+// commitWait is the synchronous_commit of a claim.
+func (s *Sessions) commitWait() string {
+	if s.cfg.WithLedger {
+		return "off"
+	}
+	return "on"
 }
 
 // Keep ends the claim of a call that changed something, or may have.

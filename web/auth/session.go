@@ -175,11 +175,8 @@ func (s *Sessions) Check(ctx context.Context, c Credentials, remote, method stri
 	if err != nil {
 		return nil, err
 	}
-	if err := s.age(ctx, sess); err != nil {
+	if err := s.usable(ctx, sess, method); err != nil {
 		return nil, err
-	}
-	if sess.Expired && !loginMethod(method) {
-		return nil, fault.New(fault.AuthExpired, "session \"%d\" has expired", sess.ID)
 	}
 	if wait := s.running(sess); wait != nil {
 		// The call that this one repeats is running here: whether it may be repeated shows when it ends.
@@ -195,17 +192,33 @@ func (s *Sessions) Check(ctx context.Context, c Credentials, remote, method stri
 	if err := sequence(sess.ID, sess.Info.Callnum, c.Callnum, method); err != nil {
 		return nil, err
 	}
+	return sess, s.admit(ctx, sess, exclusiveID)
+}
+
+// usable tells whether a session is young enough for the method.
+func (s *Sessions) usable(ctx context.Context, sess *Session, method string) error {
+	if err := s.age(ctx, sess); err != nil {
+		return err
+	}
+	if sess.Expired && !loginMethod(method) {
+		return fault.New(fault.AuthExpired, "session \"%d\" has expired", sess.ID)
+	}
+	return nil
+}
+
+// admit looks at who the session's user is, and whether another session of theirs is exclusive.
+func (s *Sessions) admit(ctx context.Context, sess *Session, exclusiveID *int64) (err error) {
 	if sess.Expired {
-		return sess, nil
+		return nil
 	}
 	if sess.User, err = s.cfg.Users.User(ctx, sess.UserID); err != nil {
-		return nil, fmt.Errorf("check session: %w", err)
+		return fmt.Errorf("check session: %w", err)
 	}
 	if sess.User == nil {
-		return nil, errBadSession()
+		return errBadSession()
 	}
 	if sess.User.Status != koji.StatusNormal {
-		return nil, fault.New(fault.Auth, "logins by %s are not allowed", sess.User.Name)
+		return fault.New(fault.Auth, "logins by %s are not allowed", sess.User.Name)
 	}
 	switch {
 	case sess.Info.Exclusive:
@@ -217,16 +230,21 @@ func (s *Sessions) Check(ctx context.Context, c Credentials, remote, method stri
 		sess.Locked = true
 	}
 	s.touch(sess)
-	return sess, nil
+	return nil
 }
 
 // find reads a session and its user's exclusive session, and compares key and address.
 func (s *Sessions) find(ctx context.Context, c Credentials, remote string) (*Session, *int64, error) {
+	row := s.cfg.Pool.QueryRow(ctx, `select s.key_hash, (select e.id from ops.sessions e where e.user_id = s.user_id and e.exclusive), `+
+		infoColumns+` from ops.sessions s where s.id = $1 and not s.closed`, c.ID)
+	return s.read(ctx, row, c, remote)
+}
+
+// read is find of a row: the key's hash, the exclusive session, infoColumns and what else more takes.
+func (s *Sessions) read(ctx context.Context, row pgx.Row, c Credentials, remote string, more ...any) (*Session, *int64, error) {
 	sess := &Session{Callnum: c.Callnum}
 	var exclusiveID *int64
-	err := s.cfg.Pool.QueryRow(ctx, `select s.key_hash, (select e.id from ops.sessions e where e.user_id = s.user_id and e.exclusive), `+
-		infoColumns+` from ops.sessions s where s.id = $1 and not s.closed`, c.ID).
-		Scan(append([]any{&sess.keyHash, &exclusiveID}, sess.Info.fields()...)...)
+	err := row.Scan(append(append([]any{&sess.keyHash, &exclusiveID}, sess.Info.fields()...), more...)...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil, errBadSession()
 	}

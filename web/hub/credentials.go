@@ -13,7 +13,7 @@ import (
 	"moromi/web/auth"
 )
 
-// authenticate finds the session that the request carries, if any, and refuses it while another session of the user is exclusive, except
+// authenticate finds the session that the request carries, if any, with the call number if the method may change something, and refuses it while another session of the user is exclusive, except
 // for the methods that may change that.
 func (h *Hub) authenticate(r *http.Request, req *request, method string) error {
 	cred, message, err := h.credentials(r)
@@ -24,7 +24,15 @@ func (h *Hub) authenticate(r *http.Request, req *request, method string) error {
 		req.message = message
 		return nil
 	}
-	sess, err := h.cfg.Sessions.Check(r.Context(), *cred, req.remote, method)
+	check := func() (sess *auth.Session, err error) { return h.cfg.Sessions.Check(r.Context(), *cred, req.remote, method) }
+	if m := h.methods[method]; m != nil && m.Write {
+		check = func() (sess *auth.Session, err error) {
+			sess, req.claim.taken, err = h.cfg.Sessions.Begin(r.Context(), *cred, req.remote, method)
+			req.claim.tried = req.claim.taken != nil
+			return sess, err
+		}
+	}
+	sess, err := check()
 	if err != nil {
 		return err
 	}

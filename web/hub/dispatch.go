@@ -167,6 +167,7 @@ func (h *Hub) call(r *http.Request, req *request, log *slog.Logger, name string,
 	if m == nil {
 		return nil, invalidMethod(name)
 	}
+	defer func() { req.settle(r.Context(), log) }()
 	if err := h.authenticate(r, req, name); err != nil {
 		return nil, err
 	}
@@ -175,7 +176,6 @@ func (h *Hub) call(r *http.Request, req *request, log *slog.Logger, name string,
 		return nil, err
 	}
 	req.outer = name
-	defer func() { req.settle(r.Context(), log) }()
 	positional, kw := xmlrpc.SplitKwargs(params)
 	return c.invoke(positional, kw)
 }
