@@ -58,7 +58,7 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	st.service.Files = top
-	backend := hub.Backend{DB: st.db}
+	backend := hub.NewBackend(st.db, st.engine)
 	sessions, err := auth.New(auth.Config{Pool: st.db, Users: backend, Log: st.log, AnyClientIP: !st.logins.checkClientIP, WithLedger: st.settings.LedgerURL == ""})
 	if err != nil {
 		return nil, fmt.Errorf("sessions: %w", err)

@@ -15,17 +15,29 @@ import (
 	"moromi/web/auth"
 )
 
-// Backend answers what the hub and its sessions ask of the read models. It implements Users, Tasks and Volumes.
-type Backend struct{ DB query.DB }
+// Backend answers what the hub and its sessions ask of the read models. It implements Users, Tasks and Volumes. What every call of somebody who
+// is logged in asks is read again only after it may have changed.
+type Backend struct {
+	db    query.DB
+	users *memo[int64, *auth.User]
+	perms *memo[int64, []string]
+	hosts *memo[int64, int64] // by user; 0: none
+}
+
+// NewBackend makes a backend over the read models whose changes are told of.
+func NewBackend(db query.DB, changes Changes) *Backend {
+	return &Backend{db: db, users: newMemo[int64, *auth.User](changes, "user"), perms: newMemo[int64, []string](changes, "user", "catalog"),
+		hosts: newMemo[int64, int64](changes, "host")}
+}
 
 // User implements auth.Users.
-func (b Backend) User(ctx context.Context, id int64) (*auth.User, error) {
-	return authUser(user.ByID(ctx, b.DB, id))
+func (b *Backend) User(ctx context.Context, id int64) (*auth.User, error) {
+	return b.users.get(id, func() (*auth.User, error) { return authUser(user.ByID(ctx, b.db, id)) })
 }
 
 // UserByName implements auth.Users.
-func (b Backend) UserByName(ctx context.Context, name string) (*auth.User, error) {
-	u, err := user.ByName(ctx, b.DB, name)
+func (b *Backend) UserByName(ctx context.Context, name string) (*auth.User, error) {
+	u, err := user.ByName(ctx, b.db, name)
 	if u != nil && u["name"] != name {
 		return nil, nil // found by a Kerberos principal
 	}
@@ -44,30 +56,30 @@ func authUser(r query.Row, err error) (*auth.User, error) {
 }
 
 // UserByPrincipal implements auth.Users.
-func (b Backend) UserByPrincipal(ctx context.Context, principal string) (*auth.User, error) {
-	return authUser(user.ByPrincipal(ctx, b.DB, principal))
+func (b *Backend) UserByPrincipal(ctx context.Context, principal string) (*auth.User, error) {
+	return authUser(user.ByPrincipal(ctx, b.db, principal))
 }
 
 // Permissions implements Users.
-func (b Backend) Permissions(ctx context.Context, id int64) ([]string, error) {
-	return user.Perms(ctx, b.DB, id, true)
+func (b *Backend) Permissions(ctx context.Context, id int64) ([]string, error) {
+	return b.perms.get(id, func() ([]string, error) { return user.Perms(ctx, b.db, id, true) })
 }
 
 // PermissionExists implements Users.
-func (b Backend) PermissionExists(ctx context.Context, name string) (bool, error) {
-	p, err := catalog.Find(ctx, b.DB, "permission", name)
+func (b *Backend) PermissionExists(ctx context.Context, name string) (bool, error) {
+	p, err := catalog.Find(ctx, b.db, "permission", name)
 	return p != nil, err
 }
 
 // HostOf implements Users.
-func (b Backend) HostOf(ctx context.Context, userID int64) (int64, bool, error) {
-	id, err := host.IDOfUser(ctx, b.DB, userID)
+func (b *Backend) HostOf(ctx context.Context, userID int64) (int64, bool, error) {
+	id, err := b.hosts.get(userID, func() (int64, error) { return host.IDOfUser(ctx, b.db, userID) })
 	return id, id != 0, err
 }
 
 // OpenOn implements Tasks.
-func (b Backend) OpenOn(ctx context.Context, id int64) (int64, bool, error) {
-	t, err := task.ByID(ctx, b.DB, id, false, nil)
+func (b *Backend) OpenOn(ctx context.Context, id int64) (int64, bool, error) {
+	t, err := task.ByID(ctx, b.db, id, false, nil)
 	if err != nil || t == nil {
 		return 0, false, err
 	}
@@ -78,8 +90,8 @@ func (b Backend) OpenOn(ctx context.Context, id int64) (int64, bool, error) {
 }
 
 // VolumeNames implements Volumes.
-func (b Backend) VolumeNames(ctx context.Context) ([]string, error) {
-	rows, err := query.New([]query.Col{{Name: "name", Expr: "name"}}, "volume").OrderBy("id").All(ctx, b.DB)
+func (b *Backend) VolumeNames(ctx context.Context) ([]string, error) {
+	rows, err := query.New([]query.Col{{Name: "name", Expr: "name"}}, "volume").OrderBy("id").All(ctx, b.db)
 	if err != nil {
 		return nil, fmt.Errorf("read volumes: %w", err)
 	}

@@ -74,7 +74,7 @@ func newSite(t testing.TB, policy string) *site {
 	s.check(err)
 	t.Cleanup(func() { s.check(top.Close()) })
 	s.service.Files = top
-	backend := hub.Backend{DB: db}
+	backend := hub.NewBackend(db, engine)
 	s.sessions, err = auth.New(auth.Config{Pool: db, Users: backend, Log: log})
 	s.check(err)
 	notices := hub.NewNotices()
