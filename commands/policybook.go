@@ -12,21 +12,25 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"moromi/commands/policy"
+	"moromi/events"
+	"moromi/projections"
 	"moromi/projections/event"
 	policymodel "moromi/projections/policy"
 	"moromi/projections/query"
 )
 
 // Policies are the rules that hold: the site's own, as the read models have them, and Koji's defaults where it has none. A change is obeyed by
-// every hub from the moment that the read models show it. They are safe for concurrent use.
+// every hub from the moment that its read models show it. They are safe for concurrent use.
 type Policies struct {
 	db       *pgxpool.Pool
 	log      *slog.Logger
 	defaults policy.Policies
 	admin    *policy.Set // holds for administrators
 
+	changes projections.Changes
 	mu      sync.Mutex
 	current *policyBook
+	asOf    events.Position // the read models were at least so far when current was right
 }
 
 // policyBook is all policies at one moment. It is immutable.
@@ -39,8 +43,8 @@ type policyBook struct {
 // hasTimeout bounds Has, which has no context of a caller's.
 const hasTimeout = 5 * time.Second
 
-// NewPolicies are the policies of the site whose read models db reads.
-func NewPolicies(db *pgxpool.Pool, log *slog.Logger) *Policies {
+// NewPolicies are the policies of the site whose read models db reads and changes tells of.
+func NewPolicies(db *pgxpool.Pool, changes projections.Changes, log *slog.Logger) *Policies {
 	defaults := policy.Policies{}
 	for name, text := range defaultPolicies() {
 		set, err := policy.Parse(name, text)
@@ -53,32 +57,34 @@ func NewPolicies(db *pgxpool.Pool, log *slog.Logger) *Policies {
 	if err != nil {
 		panic(err) // as above
 	}
-	return &Policies{db: db, log: log, defaults: defaults, admin: admin}
+	return &Policies{db: db, changes: changes, log: log, defaults: defaults, admin: admin}
 }
 
-// book gives the policies as they are now. It asks for the last change each time, which is one look into an index, and reads them if there was one.
+// book gives the policies as they are now. They are looked for only after they may have changed.
 func (p *Policies) book(ctx context.Context) (*policyBook, error) {
+	last := p.changes.LastChange("policy")
+	p.mu.Lock()
+	have, asOf := p.current, p.asOf
+	p.mu.Unlock()
+	if have != nil && asOf >= last {
+		return have, nil
+	}
+	asOf = p.changes.Position()
 	at, err := policymodel.Changed(ctx, p.db)
 	if err != nil {
 		return nil, err
 	}
-	p.mu.Lock()
-	have := p.current
-	p.mu.Unlock()
-	if have != nil && have.at == at {
-		return have, nil
-	}
-	// as of the change: what comes after it is the next book
-	b, err := p.read(ctx, at)
-	if err != nil {
-		return nil, err
+	if have == nil || have.at != at {
+		if have, err = p.read(ctx, at); err != nil { // as of the change: what comes after it is the next book
+			return nil, err
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.current == nil || p.current.at < at {
-		p.current = b
+	if p.current == nil || p.current.at <= at {
+		p.current, p.asOf = have, max(p.asOf, asOf)
 	}
-	return b, nil
+	return have, nil
 }
 
 // read makes the book as of an event.

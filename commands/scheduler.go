@@ -173,7 +173,7 @@ func (h *schedHost) takes(channel int64, arch string) bool {
 	if !in {
 		return false
 	}
-	if arch == "noarch" {
+	if arch == noArch {
 		return true
 	}
 	for _, a := range h.arches {
@@ -226,9 +226,15 @@ type schedTask struct {
 	hosts       []*schedHost
 }
 
-func (sc *Scheduler) freeTasks(ctx context.Context) ([]*schedTask, error) {
+// freeTasks reads the most urgent free tasks of those that a host with room could take: what nobody can take holds up nothing.
+func (sc *Scheduler) freeTasks(ctx context.Context, hosts map[int64]*schedHost) ([]*schedTask, error) {
+	channels, arches := offers(hosts)
+	if len(channels) == 0 {
+		return nil, nil
+	}
 	rows, err := sc.service.DB.Query(ctx, `select id, channel_id, arch, weight from task where state = 0 and method <> all($2)
-		order by priority, create_time, id limit $1`, scheduleBatch, HubMethods())
+		and (channel_id, arch) in (select * from unnest($3::bigint[], $4::text[])) order by priority, create_time, id limit $1`,
+		scheduleBatch, HubMethods(), channels, arches)
 	if err != nil {
 		return nil, fmt.Errorf("read free tasks: %w", err)
 	}
@@ -238,16 +244,46 @@ func (sc *Scheduler) freeTasks(ctx context.Context) ([]*schedTask, error) {
 	})
 }
 
+// offers gives each channel and arch, side by side, for whose tasks a host has room.
+func offers(hosts map[int64]*schedHost) (channels []int64, arches []string) {
+	type offer struct {
+		channel int64
+		arch    string
+	}
+	seen := map[offer]bool{}
+	for _, h := range hosts {
+		if !h.room(0) {
+			continue
+		}
+		for _, c := range h.channels {
+			for _, arch := range append([]string{noArch}, h.arches...) {
+				if o := (offer{c, arch}); !seen[o] {
+					seen[o] = true
+					channels, arches = append(channels, c), append(arches, arch)
+				}
+			}
+		}
+	}
+	return channels, arches
+}
+
+// noArch is the arch of tasks that any host of their channel takes.
+const noArch = "noarch"
+
 // HubMethods are the methods of tasks that the hub carries out itself: the scheduler leaves them alone.
 func HubMethods() []string { return task.HubMethods() }
 
 // RunByHub tells whether the hub carries out tasks of the method itself.
 func RunByHub(method string) bool { return task.RunByHub(method) }
 
-// refusals reads who refused which free task, leaving out soft ones that have run out.
-func (sc *Scheduler) refusals(ctx context.Context) (map[[2]int64]bool, error) {
-	rows, err := sc.service.DB.Query(ctx, `select r.task_id, r.host_id from scheduler_task_refusals r join task t on t.id = r.task_id and t.state = 0
-		where not r.soft or r.time > $1`, sc.service.Clock().Add(-softRefusal))
+// refusals reads who refused which of the tasks, leaving out soft ones that have run out.
+func (sc *Scheduler) refusals(ctx context.Context, tasks []*schedTask) (map[[2]int64]bool, error) {
+	ids := make([]int64, len(tasks))
+	for i, t := range tasks {
+		ids[i] = t.id
+	}
+	rows, err := sc.service.DB.Query(ctx, `select task_id, host_id from scheduler_task_refusals where task_id = any($2) and (not soft or time > $1)`,
+		sc.service.Clock().Add(-softRefusal), ids)
 	if err != nil {
 		return nil, fmt.Errorf("read refusals: %w", err)
 	}
@@ -260,11 +296,11 @@ func (sc *Scheduler) refusals(ctx context.Context) (map[[2]int64]bool, error) {
 // assignFree gives free tasks to the hosts with the least to do, the most urgent first. A task that many hosts could take counts little as
 // demand for each of them.
 func (sc *Scheduler) assignFree(ctx context.Context, hosts map[int64]*schedHost) error {
-	tasks, err := sc.freeTasks(ctx)
+	tasks, err := sc.freeTasks(ctx, hosts)
 	if err != nil || len(tasks) == 0 {
 		return err
 	}
-	refused, err := sc.refusals(ctx)
+	refused, err := sc.refusals(ctx, tasks)
 	if err != nil {
 		return err
 	}
@@ -276,7 +312,7 @@ func (sc *Scheduler) assignFree(ctx context.Context, hosts map[int64]*schedHost)
 			}
 		}
 		if len(t.hosts) == 0 {
-			sc.service.Log.DebugContext(ctx, "a task waits: no host of its channel and arch is ready, has room and has not refused it", "task", t.id, "channel", t.channel, "arch", t.arch)
+			sc.service.Log.DebugContext(ctx, "a task waits: no host of its channel and arch has room and has not refused it", "task", t.id, "channel", t.channel, "arch", t.arch)
 		}
 		for _, h := range t.hosts {
 			h.demand += t.weight / float64(len(t.hosts))

@@ -64,6 +64,8 @@ type Service struct {
 	streams streamCache
 	// naming is held by the one command of this process that makes sure of the names of rpms; see withRPMNames.
 	naming chan struct{}
+	// perms are users' permissions, those of their groups included.
+	perms *projections.Memo[int64, []string]
 	// moving is held by the commands that change the files of builds; see withBuildFiles.
 	moving chan struct{}
 	// sideTagging is held by the one command of this process that makes a side tag, so that rules that count them count all.
@@ -74,8 +76,8 @@ type Service struct {
 
 // NewService makes a service.
 func NewService(ledger events.Store, models *projections.Engine, db *pgxpool.Pool, log *slog.Logger, clock func() time.Time) *Service {
-	s := &Service{Ledger: ledger, Models: models, DB: db, Policies: NewPolicies(db, log), Decisions: NewDecisions(db, log, clock), Log: log, Clock: clock,
-		streams: newStreamCache(streamCacheSize), Repos: DefaultRepoConfig(), Notify: DefaultNotifyConfig(),
+	s := &Service{Ledger: ledger, Models: models, DB: db, Policies: NewPolicies(db, models, log), Decisions: NewDecisions(db, log, clock), Log: log, Clock: clock,
+		streams: newStreamCache(streamCacheSize), perms: projections.NewMemo[int64, []string](models, "user", "catalog"), Repos: DefaultRepoConfig(), Notify: DefaultNotifyConfig(),
 		SideTag: DefaultSideTagConfig(), FailedTree: DefaultFailedTreeConfig(), sideTagging: make(chan struct{}, 1),
 		naming: make(chan struct{}, 1), moving: make(chan struct{}, maxFileCommands), listing: make(chan struct{}, maxListings)}
 	s.Scheduler = newScheduler(s)
@@ -97,6 +99,15 @@ func Decide[S any, P Folder[S]](ctx context.Context, s *Service, a Actor, comman
 		return 0, err
 	}
 	return pos, s.Await(ctx, pos)
+}
+
+// DecideNew is Decide for a stream that is very likely to be new: it is taken to be empty until the ledger says otherwise. decide must choose
+// something for an empty stream.
+func DecideNew[S any, P Folder[S]](ctx context.Context, s *Service, a Actor, command, stream string, decide func(P) ([]events.Event, error)) (events.Position, error) {
+	e := s.streams.lock(stream, func() any { return P(new(S)) })
+	e.loaded = e.loaded || e.revision == events.NoStream
+	s.streams.unlock(e)
+	return Decide[S, P](ctx, s, a, command, stream, decide)
 }
 
 // DecideOnly is Decide without the wait for the read models: for the first steps of a command that waits for its last.

@@ -13,7 +13,6 @@ import (
 	"moromi/internal/xmlrpc"
 	"moromi/projections/query"
 	tagmodel "moromi/projections/tag"
-	usermodel "moromi/projections/user"
 )
 
 // EditSideTag is a change of a side tag. Macros are set as the extra settings rpm.macro.NAME; what of all this is allowed, the tag says that the
@@ -73,7 +72,7 @@ func (s *Service) mayEditExtra(ctx context.Context, a Actor) error {
 	if a.Admin {
 		return nil
 	}
-	perms, err := usermodel.Perms(ctx, s.DB, a.UserID, true)
+	perms, err := s.permissions(ctx, a.UserID)
 	if err == nil && !slices.Contains(perms, "sidetag_admin") {
 		err = fault.New(fault.Generic, "Extra can be modified only with sidetag_admin or admin permissions.")
 	}

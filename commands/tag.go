@@ -8,7 +8,6 @@ import (
 	"moromi/aggregates/tag"
 	"moromi/aggregates/target"
 	"moromi/events"
-	"moromi/internal/fault"
 	"moromi/internal/koji"
 	"moromi/projections/query"
 	tagmodel "moromi/projections/tag"
@@ -27,14 +26,11 @@ func (s *Service) CreateTag(ctx context.Context, a Actor, in CreateTag) (int64, 
 	if err := koji.VerifyName(in.Name); err != nil {
 		return 0, err
 	}
-	if there, err := tagmodel.Get(ctx, s.DB, tagmodel.Spec{Name: in.Name}, nil, false); err != nil || there != nil {
-		return 0, orFault(err, fault.New(fault.Generic, "A tag with the name '%s' already exists", in.Name))
-	}
 	id, err := s.claim(ctx, a, name.Tag, in.Name)
 	if err != nil {
 		return 0, err
 	}
-	_, err = s.decideTag(ctx, a, "create tag", id, func(t *tag.Tag) ([]events.Event, error) {
+	_, err = DecideNew(ctx, s, a, "create tag", tag.Stream(id), func(t *tag.Tag) ([]events.Event, error) {
 		return t.Create(id, in.Name, in.Settings, in.Extra, in.Parents...)
 	})
 	return id, err

@@ -33,9 +33,14 @@ func (c TagChange) operation() string {
 	return "move"
 }
 
+// permissions are the names of a user's permissions, those of groups included.
+func (s *Service) permissions(ctx context.Context, user int64) ([]string, error) {
+	return s.perms.Get(user, func() ([]string, error) { return usermodel.Perms(ctx, s.DB, user, true) })
+}
+
 // CheckTagAccess tells whether a user may tag builds with a tag, why not, and whether an administrator's force would help.
 func (s *Service) CheckTagAccess(ctx context.Context, t query.Row, user int64) (allowed, override bool, reason string, err error) {
-	perms, err := usermodel.Perms(ctx, s.DB, user, true)
+	perms, err := s.permissions(ctx, user)
 	if err != nil {
 		return false, false, "", err
 	}

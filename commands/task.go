@@ -49,7 +49,7 @@ func (s *Service) MakeTask(ctx context.Context, a Actor, in MakeTask) (int64, er
 			return 0, err
 		}
 	}
-	_, err = Decide(ctx, s, a, "make task", task.Stream(ev.ID), func(t *task.Task) ([]events.Event, error) {
+	_, err = DecideNew(ctx, s, a, "make task", task.Stream(ev.ID), func(t *task.Task) ([]events.Event, error) {
 		if t.Exists() {
 			return nil, nil
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -26,6 +27,8 @@ const (
 	retryMost  = 2 * time.Second
 	// followerPoll is how often an engine that does not write looks at the checkpoint; it bounds what a command there waits longer.
 	followerPoll = 20 * time.Millisecond
+	// checkpointWait bounds the look at the checkpoint, which is one row.
+	checkpointWait = 5 * time.Second
 )
 
 // ErrStopped is what Wait says when the engine met something it cannot apply; the cause is in it and in the log.
@@ -47,6 +50,7 @@ type Engine struct {
 	watchers []func([]*events.Commit)
 	families map[string]events.Position // the last event of each family
 	unseen   events.Position            // up to here events of any family may have come that this engine did not see
+	leads    bool                       // this engine writes the rows, so it sees every event before its rows are visible
 }
 
 // NewEngine makes an engine for the read models in schema. It refuses an event type that no projection handles.
@@ -83,8 +87,19 @@ func (e *Engine) Position() events.Position {
 
 // LastChange is the position of the last event of any of the families, which are the first words of events' names ("tag", "build"): what was
 // read from rows that only those events make, at this position or later, is as it was. A position may be given that is too late, never one
-// that is too early. A command that waited for its event finds it counted here.
+// that is too early, whichever hub of the site the event came to. An engine that does not write asks the checkpoint, since it cannot know.
 func (e *Engine) LastChange(families ...string) events.Position {
+	e.mu.Lock()
+	leads := e.leads
+	e.mu.Unlock()
+	if !leads {
+		at, err := e.checkpoint()
+		if err != nil {
+			e.log.Warn("checkpoint of the read models", "error", err)
+			return math.MaxInt64 // nobody can tell
+		}
+		e.advance(at, nil)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	last := e.unseen
@@ -92,6 +107,21 @@ func (e *Engine) LastChange(families ...string) events.Position {
 		last = max(last, e.families[f])
 	}
 	return last
+}
+
+// checkpoint reads how far the rows are.
+func (e *Engine) checkpoint() (at events.Position, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), checkpointWait)
+	defer cancel()
+	err = e.pool.QueryRow(ctx, `select position from `+pgx.Identifier{e.schema, "checkpoint"}.Sanitize()).Scan(&at)
+	return at, err
+}
+
+// setLeads notes whether this engine writes the rows.
+func (e *Engine) setLeads(leads bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.leads = leads
 }
 
 // Wait returns when the read models hold everything up to pos, or with ErrStopped, or with ctx's error.
@@ -168,6 +198,8 @@ func (e *Engine) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	e.setLeads(true)
+	defer e.setLeads(false)
 	var asm events.Assembler
 	return e.store.Subscribe(ctx, at, func(ctx context.Context, recs []events.Recorded) error {
 		return e.page(ctx, conn.Conn(), &asm, recs)
@@ -205,10 +237,12 @@ func (e *Engine) page(ctx context.Context, conn *pgx.Conn, asm *events.Assembler
 		if len(done) == 0 {
 			return nil
 		}
-		if err := e.write(ctx, conn, b, done[len(done)-1].Position); err != nil {
+		to := done[len(done)-1].Position
+		e.count(done) // before the rows are visible: whoever saw them must be told that they are new
+		if err := e.write(ctx, conn, b, to); err != nil {
 			return err
 		}
-		e.advance(done[len(done)-1].Position, done)
+		e.advance(to, done)
 		b, done = &Batch{}, nil
 		return nil
 	}
@@ -281,8 +315,10 @@ var poison = []string{"22", "23", "42"}
 
 func (e *Engine) advance(to events.Position, commits []*events.Commit) {
 	e.mu.Lock()
-	e.count(to, commits)
 	if to > e.position {
+		if len(commits) == 0 { // another engine wrote the rows: any family may be among them
+			e.unseen = to
+		}
 		e.position = to
 		close(e.moved)
 		e.moved = make(chan struct{})
@@ -297,11 +333,10 @@ func (e *Engine) advance(to events.Position, commits []*events.Commit) {
 	}
 }
 
-// count notes which families of events came. Without the commits, another engine wrote the rows: any family may be among them.
-func (e *Engine) count(to events.Position, commits []*events.Commit) {
-	if len(commits) == 0 {
-		e.unseen = max(e.unseen, to)
-	}
+// count notes which families of events come.
+func (e *Engine) count(commits []*events.Commit) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	for _, c := range commits {
 		for _, ev := range c.Events {
 			family, _, _ := strings.Cut(ev.EventType(), ".")

@@ -30,7 +30,7 @@ func KeptCurrent(ctx context.Context, db query.DB) ([]int64, error) {
 	return ids(ctx, db, `select tag_id from tag_config where active and tag_id in (
 			select build_tag from build_target_config where active
 			union all
-			select tag_id from tag_extra where active and key = '` + AutoRepo + `' and value not in ('false', 'null', '0', '""', '[]', '{}'))
+			select tag_id from tag_extra where active and key = '`+AutoRepo+`' and value not in ('false', 'null', '0', '""', '[]', '{}'))
 		order by tag_id`)
 }
 

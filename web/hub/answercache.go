@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"moromi/events"
+	"moromi/projections"
 )
 
 // Bounds of the cache of answers.
@@ -20,12 +21,7 @@ const (
 )
 
 // Changes tells when the read models changed last. projections.Engine does.
-type Changes interface {
-	// Position is how far the read models are.
-	Position() events.Position
-	// LastChange is the position of the last event of any of the families.
-	LastChange(families ...string) events.Position
-}
+type Changes = projections.Changes
 
 // answerKey is the digest of a request's body.
 type answerKey [sha256.Size]byte

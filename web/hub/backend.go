@@ -7,6 +7,7 @@ import (
 
 	"moromi/events"
 	"moromi/internal/koji"
+	"moromi/projections"
 	"moromi/projections/catalog"
 	"moromi/projections/host"
 	"moromi/projections/query"
@@ -19,20 +20,20 @@ import (
 // is logged in asks is read again only after it may have changed.
 type Backend struct {
 	db    query.DB
-	users *memo[int64, *auth.User]
-	perms *memo[int64, []string]
-	hosts *memo[int64, int64] // by user; 0: none
+	users *projections.Memo[int64, *auth.User]
+	perms *projections.Memo[int64, []string]
+	hosts *projections.Memo[int64, int64] // by user; 0: none
 }
 
 // NewBackend makes a backend over the read models whose changes are told of.
 func NewBackend(db query.DB, changes Changes) *Backend {
-	return &Backend{db: db, users: newMemo[int64, *auth.User](changes, "user"), perms: newMemo[int64, []string](changes, "user", "catalog"),
-		hosts: newMemo[int64, int64](changes, "host")}
+	return &Backend{db: db, users: projections.NewMemo[int64, *auth.User](changes, "user"), perms: projections.NewMemo[int64, []string](changes, "user", "catalog"),
+		hosts: projections.NewMemo[int64, int64](changes, "host")}
 }
 
 // User implements auth.Users.
 func (b *Backend) User(ctx context.Context, id int64) (*auth.User, error) {
-	return b.users.get(id, func() (*auth.User, error) { return authUser(user.ByID(ctx, b.db, id)) })
+	return b.users.Get(id, func() (*auth.User, error) { return authUser(user.ByID(ctx, b.db, id)) })
 }
 
 // UserByName implements auth.Users.
@@ -62,7 +63,7 @@ func (b *Backend) UserByPrincipal(ctx context.Context, principal string) (*auth.
 
 // Permissions implements Users.
 func (b *Backend) Permissions(ctx context.Context, id int64) ([]string, error) {
-	return b.perms.get(id, func() ([]string, error) { return user.Perms(ctx, b.db, id, true) })
+	return b.perms.Get(id, func() ([]string, error) { return user.Perms(ctx, b.db, id, true) })
 }
 
 // PermissionExists implements Users.
@@ -73,7 +74,7 @@ func (b *Backend) PermissionExists(ctx context.Context, name string) (bool, erro
 
 // HostOf implements Users.
 func (b *Backend) HostOf(ctx context.Context, userID int64) (int64, bool, error) {
-	id, err := b.hosts.get(userID, func() (int64, error) { return host.IDOfUser(ctx, b.db, userID) })
+	id, err := b.hosts.Get(userID, func() (int64, error) { return host.IDOfUser(ctx, b.db, userID) })
 	return id, id != 0, err
 }
 

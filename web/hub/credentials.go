@@ -24,7 +24,9 @@ func (h *Hub) authenticate(r *http.Request, req *request, method string) error {
 		req.message = message
 		return nil
 	}
-	check := func() (sess *auth.Session, err error) { return h.cfg.Sessions.Check(r.Context(), *cred, req.remote, method) }
+	check := func() (sess *auth.Session, err error) {
+		return h.cfg.Sessions.Check(r.Context(), *cred, req.remote, method)
+	}
 	if m := h.methods[method]; m != nil && m.Write {
 		check = func() (sess *auth.Session, err error) {
 			sess, req.claim.taken, err = h.cfg.Sessions.Begin(r.Context(), *cred, req.remote, method)

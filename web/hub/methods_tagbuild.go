@@ -261,14 +261,15 @@ func (d Deps) untagBuild(c *Call, a Args) (any, error) { return d.untag(c, a, fa
 func (d Deps) untagBuildBypass(c *Call, a Args) (any, error) { return d.untag(c, a, true) }
 
 func (d Deps) untag(c *Call, a Args, bypass bool) (any, error) {
-	if _, err := d.theTag(c, a.Get("tag"), nil); err != nil { // Koji asks for the tag before the build
-		return nil, err
-	}
-	ch, actor, err := d.tagChange(c, a, nil, a.Get("tag"))
+	from, err := d.theTag(c, a.Get("tag"), nil) // Koji asks for the tag before the build
 	if err != nil {
 		return nil, err
 	}
-	ch.Strict = a.Bool("strict")
+	ch, actor, err := d.tagChange(c, a, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	ch.From, ch.Strict = from, a.Bool("strict")
 	if err := d.Service.Untag(c.Context(), actor, ch); err != nil {
 		return nil, err
 	}
@@ -281,13 +282,15 @@ func (d Deps) untag(c *Call, a Args, bypass bool) (any, error) {
 }
 
 func (d Deps) tagBuildBypass(c *Call, a Args) (any, error) {
-	if _, err := d.theTag(c, a.Get("tag"), nil); err != nil { // Koji asks for the tag before the build
-		return nil, err
-	}
-	ch, actor, err := d.tagChange(c, a, a.Get("tag"), nil)
+	to, err := d.theTag(c, a.Get("tag"), nil) // Koji asks for the tag before the build
 	if err != nil {
 		return nil, err
 	}
+	ch, actor, err := d.tagChange(c, a, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	ch.To = to
 	if err := d.Service.AssertPolicy(c.Context(), actor, "tag", map[string]any{"tag": ch.To["id"], "build": ch.Build["id"], "fromtag": nil, "operation": "tag"}, ch.Force); err != nil {
 		return nil, err
 	}

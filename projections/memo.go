@@ -1,4 +1,4 @@
-package hub
+package projections
 
 import (
 	"sync"
@@ -6,12 +6,20 @@ import (
 	"moromi/events"
 )
 
+// Changes tells when the read models changed last. Engine does.
+type Changes interface {
+	// Position is how far the read models are.
+	Position() events.Position
+	// LastChange is the position of the last event of any of the families.
+	LastChange(families ...string) events.Position
+}
+
 // maxMemories bounds what a memo remembers: the users and hosts of a large site, some hundred bytes each. Past it it begins anew.
 const maxMemories = 50_000
 
-// memo remembers what was read from the read models until an event of the families comes from which it was made. It is safe for concurrent
+// Memo remembers what was read from the read models until an event of the families comes from which it was made. It is safe for concurrent
 // use; what it gives is everybody's, and not to be changed.
-type memo[K comparable, V any] struct {
+type Memo[K comparable, V any] struct {
 	changes  Changes
 	families []string
 
@@ -25,12 +33,13 @@ type memory[V any] struct {
 	at    events.Position
 }
 
-func newMemo[K comparable, V any](changes Changes, families ...string) *memo[K, V] {
-	return &memo[K, V]{changes: changes, families: families, entries: map[K]memory[V]{}}
+// NewMemo makes a memo of what is made from the families, the first words of events' names.
+func NewMemo[K comparable, V any](changes Changes, families ...string) *Memo[K, V] {
+	return &Memo[K, V]{changes: changes, families: families, entries: map[K]memory[V]{}}
 }
 
-// get gives what is remembered of key, and reads it if nothing is. An error is not remembered.
-func (m *memo[K, V]) get(key K, read func() (V, error)) (V, error) {
+// Get gives what is remembered of key, and reads it if nothing is. An error is not remembered.
+func (m *Memo[K, V]) Get(key K, read func() (V, error)) (V, error) {
 	last := m.changes.LastChange(m.families...)
 	m.mu.Lock()
 	known, ok := m.entries[key]

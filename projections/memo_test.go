@@ -1,10 +1,11 @@
-package hub
+package projections_test
 
 import (
 	"errors"
 	"testing"
 
 	"moromi/events"
+	"moromi/projections"
 )
 
 // ledgerOf counts events of two families.
@@ -22,11 +23,11 @@ func (l *ledgerOf) LastChange(families ...string) events.Position {
 func TestMemo(t *testing.T) {
 	t.Parallel()
 	ledger := &ledgerOf{user: 3, host: 5}
-	m := newMemo[int64, string](ledger, "user")
+	m := projections.NewMemo[int64, string](ledger, "user")
 	reads := 0
 	want := func(step string, key int64, value string, read int) {
 		t.Helper()
-		got, err := m.get(key, func() (string, error) { reads++; return value, nil })
+		got, err := m.Get(key, func() (string, error) { reads++; return value, nil })
 		if err != nil || got != value || reads != read {
 			t.Errorf("%s: %q, %v after %d readings, want %q after %d", step, got, err, reads, value, read)
 		}
@@ -41,11 +42,11 @@ func TestMemo(t *testing.T) {
 	want("after it", 1, "alicia", 3)
 	ledger.user = 8
 	away := errors.New("away")
-	if _, err := m.get(1, func() (string, error) { return "", away }); !errors.Is(err, away) {
+	if _, err := m.Get(1, func() (string, error) { return "", away }); !errors.Is(err, away) {
 		t.Errorf("error %v", err)
 	}
 	want("after an error", 1, "alicia", 4)
-	_, err := m.get(3, func() (string, error) { ledger.user = 9; return "carol as she was", nil })
+	_, err := m.Get(3, func() (string, error) { ledger.user = 9; return "carol as she was", nil })
 	if err != nil {
 		t.Fatal(err)
 	}
