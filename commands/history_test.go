@@ -79,7 +79,7 @@ func TestHistory(t *testing.T) {
 			t.Errorf("%s: %v with %s %v, want %v with %v", c.name, got, c.key, vals, c.want, c.vals)
 		}
 	}
-	rows := s.versions(table, history.Filter{}, query.Opts{Order: "-create_event", Limit: 1, HasLimit: true})
+	rows := s.versions(table, history.Filter{}, query.Opts{Order: "-create_event", Limit: 1})
 	if len(rows) != 1 || rows[0]["create_event"] != at[1] || rows[0]["creator_name"] != "kojiadmin" {
 		t.Errorf("the last version is %v", rows)
 	}

@@ -143,7 +143,7 @@ func (s *Service) archOutput(ctx context.Context, m *merge, task int64) (*archOu
 	case len(out.logs) == 0:
 		return nil, mergeFault("task %d is missing logs", task)
 	}
-	res, err := rootmodel.List(ctx, s.DB, rootmodel.Filter{Task: &task}, nil, query.Opts{Order: "-id", Limit: 1, HasLimit: true})
+	res, err := rootmodel.List(ctx, s.DB, rootmodel.Filter{Task: &task}, nil, query.Opts{Order: "-id", Limit: 1})
 	if err != nil {
 		return nil, err
 	}

@@ -125,6 +125,9 @@ func (sc *Scheduler) Once(ctx context.Context) (bool, error) {
 		if err != nil {
 			return err
 		}
+		if err := sc.markSilent(ctx, hosts); err != nil {
+			return err
+		}
 		if err := sc.assignFree(ctx, hosts); err != nil {
 			return err
 		}
@@ -156,6 +159,7 @@ type schedHost struct {
 	capacity float64
 	reported *time.Time
 	ready    bool
+	silent   bool // ready by its own account, which is too old
 	most     int
 	load     float64
 	tasks    int
@@ -212,7 +216,8 @@ func (sc *Scheduler) hosts(ctx context.Context) (map[int64]*schedHost, error) {
 		if h.most <= 0 {
 			h.most = maxJobs
 		}
-		h.ready = h.ready && h.reported != nil && now.Sub(*h.reported) <= readyTimeout
+		h.silent = h.ready && (h.reported == nil || now.Sub(*h.reported) > readyTimeout)
+		h.ready = h.ready && !h.silent
 		out[h.id] = h
 	}
 	return out, rows.Err()
@@ -399,20 +404,18 @@ func (sc *Scheduler) takeBack(ctx context.Context, hosts map[int64]*schedHost) e
 
 // timedOut frees a task that its host never opened. A host that is alive is taken to have refused.
 func (sc *Scheduler) timedOut(ctx context.Context, id, host int64, alive bool) error {
-	sc.note(ctx, "Task assignment timeout", id, host)
 	if !alive {
+		sc.note(ctx, "Task assignment timeout", id, host)
 		return sc.service.FreeTask(ctx, Actor{}, id, "assignment timeout")
 	}
+	const reason = "assignment timeout"
 	_, err := sc.service.decideTask(ctx, Actor{}, "refuse task", id, func(t *task.Task) ([]events.Event, error) {
-		return t.Refuse(host, true, false, "assignment timeout"), nil
+		return t.Refuse(host, true, false, reason), nil
 	})
-	return err
-}
-
-// note keeps a line for scheduler.getLogMessages and for the log.
-func (sc *Scheduler) note(ctx context.Context, msg string, id, host int64) {
-	sc.log.Info(msg, "task", id, "host", host)
-	if _, err := sc.service.DB.Exec(ctx, `insert into ops.scheduler_log (task_id, host_id, msg) values ($1, $2, $3)`, id, host, msg); err != nil {
-		sc.log.Warn("scheduler log not written", "error", err)
+	if err != nil {
+		return err
 	}
+	sc.noteRefusal(ctx, reason, id, host)
+	sc.note(ctx, "Task assignment timeout", id, host)
+	return nil
 }

@@ -226,14 +226,18 @@ func (s *Service) AssignTask(ctx context.Context, a Actor, id, host int64, force
 		evs, ok = t.Assign(host, force, override)
 		return evs, nil
 	})
-	if changed {
-		note := "Assigning task"
-		if override {
-			note += " (override)"
-		}
-		s.Scheduler.note(ctx, note, id, host)
+	if err != nil {
+		return ok, err
 	}
-	return ok, err
+	switch {
+	case !ok:
+		s.Scheduler.note(ctx, "Assignment failed", id, host)
+	case changed && override:
+		s.Scheduler.note(ctx, "Assigning task (override)", id, host)
+	case changed:
+		s.Scheduler.note(ctx, "Assigning task", id, host)
+	}
+	return ok, nil
 }
 
 // FinishTask closes or fails the task that the host runs. doc is the XML-RPC response or fault document.
@@ -261,12 +265,15 @@ func (s *Service) FreeHostTask(ctx context.Context, a Actor, id, host int64) err
 
 // RefuseTask notes that a host will not take a task that it was given, and frees the task.
 func (s *Service) RefuseTask(ctx context.Context, a Actor, id, host int64, soft bool, message string) error {
-	_, err := s.decideTask(ctx, a, "refuse task", id, func(t *task.Task) ([]events.Event, error) {
+	refused, err := s.decideTask(ctx, a, "refuse task", id, func(t *task.Task) ([]events.Event, error) {
 		if t.HostID != host {
 			return nil, nil
 		}
 		return t.Refuse(host, soft, true, message), nil
 	})
+	if refused {
+		s.Scheduler.noteRefusal(ctx, message, id, host)
+	}
 	return err
 }
 

@@ -85,7 +85,7 @@ func most(limit *int64) query.Opts {
 	if limit == nil || *limit == 0 {
 		return query.Opts{}
 	}
-	return query.Opts{Limit: *limit, HasLimit: true}
+	return query.Opts{Limit: *limit}
 }
 
 // UsedBy gives archives of complete builds that were built in buildroots with archives of this build in them, in buildReferences' shape.
@@ -96,7 +96,7 @@ func UsedBy(ctx context.Context, db query.DB, build int64, limit *int64) ([]quer
 		Where(`a.buildroot_id in (select r.buildroot_id from buildroot_archives r join archiveinfo part on part.id = r.archive_id where part.build_id = ?)`, build)
 	o := query.Opts{}
 	if limit != nil {
-		o.Limit, o.HasLimit = *limit, true
+		o.Limit = *limit
 	}
 	res, err := q.Run(ctx, db, o)
 	if err != nil {

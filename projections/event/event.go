@@ -23,7 +23,7 @@ func Last(ctx context.Context, db query.DB, before *float64) (query.Row, error) 
 	if before != nil {
 		q.Where("date_part('epoch', events.time) < ?", *before)
 	}
-	rows, err := q.Run(ctx, db, query.Opts{Limit: 1, HasLimit: true})
+	rows, err := q.Run(ctx, db, query.Opts{Limit: 1})
 	if all, ok := rows.([]query.Row); ok && len(all) > 0 && err == nil {
 		return all[0], nil
 	}

@@ -1,8 +1,8 @@
 package query
 
 import (
-	"context"
 	"fmt"
+
 	"moromi/internal/xmlrpc"
 )
 
@@ -28,13 +28,4 @@ func DecodeKey(rows []Row, key string) error {
 		r[key] = v
 	}
 	return nil
-}
-
-// RunJSON is Run with the JSON text under key decoded.
-func (q *Query) RunJSON(ctx context.Context, db DB, o Opts, key string) (any, error) {
-	res, err := q.Run(ctx, db, o)
-	if rows, ok := res.([]Row); ok && err == nil {
-		err = DecodeKey(rows, key)
-	}
-	return res, err
 }

@@ -11,8 +11,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-
-	"moromi/internal/fault"
 )
 
 // DB is what queries run on: a pool, a connection or a transaction.
@@ -25,16 +23,6 @@ type Row = map[string]any
 
 // Col is one column of the result: the key that clients see and the SQL expression behind it.
 type Col struct{ Name, Expr string }
-
-// Opts are Koji's queryOpts (kojihub.db.QueryProcessor). The zero value asks for nothing.
-type Opts struct {
-	CountOnly bool
-	Order     string // column names separated by commas, each with - in front to turn it around
-	Group     string // column names separated by commas; with CountOnly: rows of these columns and their count
-	Offset    int64
-	Limit     int64 // negative: none
-	HasLimit  bool
-}
 
 // Query is a statement under construction. The zero value with Cols and From set is ready. It is for one goroutine.
 type Query struct {
@@ -109,15 +97,6 @@ func (q *Query) Col(name, expr string) *Query {
 	return q
 }
 
-func (q *Query) expr(name string) (string, error) {
-	for _, c := range q.Cols {
-		if c.Name == name {
-			return c.Expr, nil
-		}
-	}
-	return "", fault.New(fault.Generic, "Invalid order: %s", name)
-}
-
 // clauses is FROM and WHERE.
 func (q *Query) clauses() string {
 	s := " FROM " + q.from.String()
@@ -140,72 +119,10 @@ func (q *Query) columns() string {
 	return "SELECT " + d + strings.Join(exprs, ", ")
 }
 
-// statement is the whole SELECT under o, and the columns it gives.
-func (q *Query) statement(o Opts) (string, []Col, error) {
-	cols, sel, group := q.Cols, q.columns(), ""
-	if o.Group != "" {
-		var names []Col
-		var exprs []string
-		for _, g := range strings.Split(o.Group, ",") {
-			e, err := q.expr(strings.TrimSpace(g))
-			if err != nil {
-				return "", nil, err
-			}
-			names, exprs = append(names, Col{strings.TrimSpace(g), e}), append(exprs, e)
-		}
-		group = " GROUP BY " + strings.Join(exprs, ", ")
-		cols, sel = append(names, Col{"count", "count(*)"}), "SELECT "+strings.Join(exprs, ", ")+", count(*)"
-	}
-	sql := sel + q.clauses() + group
-	order, err := q.orderBy(o)
-	if err != nil {
-		return "", nil, err
-	}
-	if order != "" && (group == "" || o.Order != "") {
-		sql += " ORDER BY " + order
-	}
-	if o.Offset > 0 {
-		sql += fmt.Sprintf(" OFFSET %d", o.Offset)
-	}
-	if o.HasLimit && o.Limit >= 0 {
-		sql += fmt.Sprintf(" LIMIT %d", o.Limit)
-	}
-	return sql, cols, nil
-}
-
-// sortExpr is expr for an order, which may name more than the result has.
-func (q *Query) sortExpr(name string) (string, error) {
-	for _, c := range q.sortable {
-		if c.Name == name {
-			return c.Expr, nil
-		}
-	}
-	return q.expr(name)
-}
-
-func (q *Query) orderBy(o Opts) (string, error) {
-	if o.Order == "" {
-		return q.order, nil
-	}
-	var out []string
-	for _, part := range strings.Split(o.Order, ",") {
-		name, dir := strings.TrimSpace(part), ""
-		if strings.HasPrefix(name, "-") {
-			name, dir = name[1:], " DESC"
-		}
-		e, err := q.sortExpr(name)
-		if err != nil {
-			return "", err
-		}
-		out = append(out, e+dir)
-	}
-	return strings.Join(out, ", "), nil
-}
-
 // Iter runs the query and yields its rows as they come.
 func (q *Query) Iter(ctx context.Context, db DB, o Opts) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		sql, cols, err := q.statement(o)
+		sql, err := q.statement(o)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -222,8 +139,8 @@ func (q *Query) Iter(ctx context.Context, db DB, o Opts) iter.Seq2[Row, error] {
 				yield(nil, fmt.Errorf("read row: %w", err))
 				return
 			}
-			row := make(Row, len(cols))
-			for i, c := range cols {
+			row := make(Row, len(q.Cols))
+			for i, c := range q.Cols {
 				row[c.Name] = plain(vals[i])
 			}
 			if !yield(row, nil) {
@@ -238,7 +155,7 @@ func (q *Query) Iter(ctx context.Context, db DB, o Opts) iter.Seq2[Row, error] {
 
 // Each runs the query and calls f after each row, whose columns are in what to points to then.
 func (q *Query) Each(ctx context.Context, db DB, to []any, f func() error) error {
-	sql, _, err := q.statement(Opts{})
+	sql, err := q.statement(Opts{})
 	if err != nil {
 		return err
 	}
@@ -281,7 +198,7 @@ func (q *Query) rows(ctx context.Context, db DB, o Opts) ([]Row, error) {
 
 // One gives the only row, nil if there is none. More than one is an error.
 func (q *Query) One(ctx context.Context, db DB) (Row, error) {
-	all, err := q.rows(ctx, db, Opts{Limit: 2, HasLimit: true})
+	all, err := q.rows(ctx, db, Opts{Limit: 2})
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
@@ -289,29 +206,6 @@ func (q *Query) One(ctx context.Context, db DB) (Row, error) {
 		return nil, errors.New("query: one row expected, more found")
 	}
 	return all[0], nil
-}
-
-// Count gives the number of rows.
-func (q *Query) Count(ctx context.Context, db DB) (int64, error) {
-	sql := "SELECT count(*) FROM (" + q.columns() + q.clauses() + ") AS rows"
-	rows, err := db.Query(ctx, sql, q.args...)
-	if err != nil {
-		return 0, fmt.Errorf("count: %w", err)
-	}
-	return pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])
-}
-
-// Run answers under o: the rows, or with CountOnly their number (with Group: the groups and their counts).
-func (q *Query) Run(ctx context.Context, db DB, o Opts) (any, error) {
-	if !o.CountOnly || o.Group != "" {
-		return q.rows(ctx, db, o)
-	}
-	if o.Offset == 0 && !o.HasLimit {
-		return q.Count(ctx, db)
-	}
-	o.CountOnly = false
-	rows, err := q.rows(ctx, db, o) // Koji counts within offset and limit
-	return int64(len(rows)), err
 }
 
 // Like turns a shell pattern (* and ?) into one for LIKE.

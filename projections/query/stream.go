@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,7 +29,7 @@ func (q *Query) Stream(ctx context.Context, db DB, convert map[string]func(any) 
 
 // MarshalXMLRPC runs the query and writes its rows.
 func (s *Stream) MarshalXMLRPC(e *xmlrpc.Encoder) error {
-	sql, cols, err := s.query.statement(Opts{})
+	sql, err := s.query.statement(Opts{})
 	if err != nil {
 		return err
 	}
@@ -40,11 +38,7 @@ func (s *Stream) MarshalXMLRPC(e *xmlrpc.Encoder) error {
 		return fmt.Errorf("query %.60s: %w", sql, err)
 	}
 	defer rows.Close()
-	order := make([]int, len(cols)) // members are sorted by name, as those of any other row
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return strings.Compare(cols[a].Name, cols[b].Name) })
+	cols, order := s.query.Cols, s.query.byName() // members are sorted by name, as those of any other row
 	e.BeginArray()
 	for rows.Next() {
 		e.BeginStruct()

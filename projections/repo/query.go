@@ -12,62 +12,65 @@ import (
 	"moromi/projections/query"
 )
 
-func own(table, name string, k kind) field {
-	return field{Col: query.Col{Name: name, Expr: table + "." + name}, kind: k}
+// Select is a query on the repositories or on the queue of requests.
+type Select = query.Select
+
+func own(table, name string, k query.Kind) query.Field {
+	return query.Field{Col: query.Col{Name: name, Expr: table + "." + name}, Kind: k}
 }
 
-func seconds(name, expr, join string) field {
-	return field{Col: query.Col{Name: name, Expr: "extract(epoch from " + expr + ")::float8"}, join: join, kind: number}
+func seconds(name, expr, join string) query.Field {
+	return query.Field{Col: query.Col{Name: name, Expr: "extract(epoch from " + expr + ")::float8"}, Join: join, Kind: query.Number}
 }
 
-func joined(name, expr, join string, k kind) field {
-	return field{Col: query.Col{Name: name, Expr: expr}, join: join, kind: k}
+func joined(name, expr, join string, k query.Kind) query.Field {
+	return query.Field{Col: query.Col{Name: name, Expr: expr}, Join: join, Kind: k}
 }
 
 // repos is the table repo as clients query it (kojihub.repos.RepoQuery).
-func repos() *view {
-	return &view{
-		from: "repo",
-		joins: map[string]string{
+func repos() *query.View {
+	return &query.View{
+		From: "repo",
+		Joins: map[string]string{
 			"tag":       "join tag on repo.tag_id = tag.id",
 			"create_ev": "left join events create_ev on repo.create_event = create_ev.id",
 			"begin_ev":  "left join events begin_ev on repo.begin_event = begin_ev.id",
 			"end_ev":    "left join events end_ev on repo.end_event = end_ev.id",
 			"task":      "left join task on repo.task_id = task.id",
 		},
-		fields: []field{
-			own("repo", "id", number), own("repo", "tag_id", number), own("repo", "creation_time", moment), seconds("creation_ts", "repo.creation_time", ""),
-			own("repo", "state_time", moment), seconds("state_ts", "repo.state_time", ""),
-			own("repo", "create_event", number), seconds("create_ts", "create_ev.time", "create_ev"),
-			own("repo", "begin_event", number), seconds("begin_ts", "begin_ev.time", "begin_ev"),
-			own("repo", "end_event", number), seconds("end_ts", "end_ev.time", "end_ev"),
-			own("repo", "state", number), own("repo", "dist", boolean), own("repo", "opts", jsonField), own("repo", "custom_opts", jsonField),
-			own("repo", "task_id", number), joined("task_state", "task.state", "task", number), joined("tag_name", "tag.name", "tag", text),
+		Fields: []query.Field{
+			own("repo", "id", query.Number), own("repo", "tag_id", query.Number), own("repo", "creation_time", query.Moment), seconds("creation_ts", "repo.creation_time", ""),
+			own("repo", "state_time", query.Moment), seconds("state_ts", "repo.state_time", ""),
+			own("repo", "create_event", query.Number), seconds("create_ts", "create_ev.time", "create_ev"),
+			own("repo", "begin_event", query.Number), seconds("begin_ts", "begin_ev.time", "begin_ev"),
+			own("repo", "end_event", query.Number), seconds("end_ts", "end_ev.time", "end_ev"),
+			own("repo", "state", query.Number), own("repo", "dist", query.Boolean), own("repo", "opts", query.JSONField), own("repo", "custom_opts", query.JSONField),
+			own("repo", "task_id", query.Number), joined("task_state", "task.state", "task", query.Number), joined("tag_name", "tag.name", "tag", query.Text),
 		},
-		defaults: []string{"id", "tag_id", "create_event", "state", "dist", "task_id", "opts", "custom_opts"},
-		order:    "repo.id",
+		Defaults: []string{"id", "tag_id", "create_event", "state", "dist", "task_id", "opts", "custom_opts"},
+		Order:    "repo.id",
 	}
 }
 
 // queue is the table repo_queue as clients query it (kojihub.repos.RepoQueueQuery).
-func queue() *view {
+func queue() *query.View {
 	const t = "repo_queue"
-	return &view{
-		from: t,
-		joins: map[string]string{
+	return &query.View{
+		From: t,
+		Joins: map[string]string{
 			"tag":   "join tag on repo_queue.tag_id = tag.id",
 			"task":  "left join task on repo_queue.task_id = task.id",
 			"users": "left join users on repo_queue.owner = users.id",
 		},
-		fields: []field{
-			own(t, "id", number), own(t, "create_time", moment), seconds("create_ts", "repo_queue.create_time", ""), own(t, "owner", number),
-			joined("owner_name", "users.name", "users", text), own(t, "priority", number), own(t, "tag_id", number), joined("tag_name", "tag.name", "tag", text),
-			own(t, "at_event", number), own(t, "min_event", number), own(t, "opts", jsonField), own(t, "update_time", moment),
-			seconds("update_ts", "repo_queue.update_time", ""), own(t, "active", boolean), own(t, "task_id", number),
-			joined("task_state", "task.state", "task", number), own(t, "tries", number), own(t, "repo_id", number),
+		Fields: []query.Field{
+			own(t, "id", query.Number), own(t, "create_time", query.Moment), seconds("create_ts", "repo_queue.create_time", ""), own(t, "owner", query.Number),
+			joined("owner_name", "users.name", "users", query.Text), own(t, "priority", query.Number), own(t, "tag_id", query.Number), joined("tag_name", "tag.name", "tag", query.Text),
+			own(t, "at_event", query.Number), own(t, "min_event", query.Number), own(t, "opts", query.JSONField), own(t, "update_time", query.Moment),
+			seconds("update_ts", "repo_queue.update_time", ""), own(t, "active", query.Boolean), own(t, "task_id", query.Number),
+			joined("task_state", "task.state", "task", query.Number), own(t, "tries", query.Number), own(t, "repo_id", query.Number),
 		},
-		defaults: []string{"id", "tag_id", "at_event", "min_event", "create_ts", "task_id", "tries", "repo_id", "opts", "active", "update_ts"},
-		order:    "repo_queue.id",
+		Defaults: []string{"id", "tag_id", "at_event", "min_event", "create_ts", "task_id", "tries", "repo_id", "opts", "active", "update_ts"},
+		Order:    "repo_queue.id",
 	}
 }
 
@@ -75,15 +78,15 @@ func queue() *view {
 func Query(ctx context.Context, db query.DB, s Select, event *int64) (any, error) {
 	v := repos()
 	if event != nil {
-		return v.run(ctx, db, "repo_at(?) repo", []any{*event}, s)
+		return v.Run(ctx, db, s, "repo_at(?) repo", *event)
 	}
-	return v.run(ctx, db, v.from, nil, s)
+	return v.Run(ctx, db, s, "")
 }
 
 // Queue answers repo.queryQueue.
 func Queue(ctx context.Context, db query.DB, s Select) (any, error) {
 	v := queue()
-	return v.run(ctx, db, v.from, nil, s)
+	return v.Run(ctx, db, s, "")
 }
 
 // all asks for every field.
@@ -129,7 +132,7 @@ func FindLatest(ctx context.Context, db query.DB, f Find) (query.Row, error) {
 	if f.MinEvent != nil {
 		clauses = append(clauses, []any{"create_event", ">=", *f.MinEvent})
 	}
-	return one(Query(ctx, db, Select{Clauses: clauses, Fields: all(), Opts: query.Opts{Order: "-creation_time,-id", Limit: 1, HasLimit: true}}, nil))
+	return one(Query(ctx, db, Select{Clauses: clauses, Fields: all(), Opts: query.Opts{Order: "-creation_time,-id", Limit: 1}}, nil))
 }
 
 // Best gives the READY build repository with the newest content that has every option of opts and no custom one besides, in repo.get's shape; nil
@@ -146,7 +149,7 @@ func Best(ctx context.Context, db query.DB, tag int64, min, at *int64, want even
 	} else if min != nil {
 		clauses = append(clauses, []any{"create_event", ">=", *min})
 	}
-	return one(Query(ctx, db, Select{Clauses: clauses, Fields: all(), Opts: query.Opts{Order: "-create_event,-id", Limit: 1, HasLimit: true}}, nil))
+	return one(Query(ctx, db, Select{Clauses: clauses, Fields: all(), Opts: query.Opts{Order: "-create_event,-id", Limit: 1}}, nil))
 }
 
 // Active gives all repositories that are not deleted, in getActiveRepos' shape.

@@ -19,7 +19,7 @@ func UsedBy(ctx context.Context, db query.DB, build int64, limit *int64) ([]quer
 			where content.rpms && (select coalesce(array_agg(id), '{}') from rpminfo where build_id = ?))`, build).OrderBy("r.id")
 	o := query.Opts{}
 	if limit != nil {
-		o.Limit, o.HasLimit = *limit, true
+		o.Limit = *limit
 	}
 	rows, err := q.Run(ctx, db, o)
 	if err != nil {

@@ -42,7 +42,7 @@ func List(ctx context.Context, db query.DB, f Filter, o query.Opts) (any, error)
 	f.apply(q)
 	out, err := q.Run(ctx, db, o)
 	rows, ok := out.([]query.Row)
-	if err != nil || !f.Decode || !ok || o.Group != "" {
+	if err != nil || !f.Decode || !ok {
 		return out, err
 	}
 	if err := decodeRequests(rows); err != nil {

@@ -2,124 +2,60 @@ package task
 
 import (
 	"context"
-	"maps"
-	"slices"
-	"strings"
 
-	"moromi/internal/fault"
 	"moromi/projections/query"
 )
 
-// view is one of the scheduler's lists that callers choose columns and conditions of (kojihub.db.QueryView).
-type view struct {
-	from     string
-	columns  map[string]string
-	defaults []string
+// ownField is a field of the view's own table, r; ofTask and ofHost are fields of the task and the host that a row is about.
+func ownField(name string, k query.Kind) query.Field {
+	return query.Field{Col: query.Col{Name: name, Expr: "r." + name}, Kind: k}
 }
 
-var (
-	runsView = view{"scheduler_task_runs r join task on task.id = r.task_id left join host on host.id = r.host_id left join ops.host_status s on s.host_id = host.id",
-		map[string]string{"id": "r.id", "task_id": "r.task_id", "method": "task.method", "state": "task.state", "owner": "task.owner", "arch": "task.arch",
-			"channel_id": "task.channel_id", "host_name": "host.name", "host_ready": "coalesce(s.ready, false)", "host_id": "r.host_id", "active": "r.active",
-			"create_ts": "extract(epoch from r.create_time)::float8", "start_ts": "extract(epoch from task.start_time)::float8",
-			"completion_ts": "extract(epoch from task.completion_time)::float8"},
-		[]string{"id", "task_id", "host_id", "active", "create_ts"}}
-	refusalsView = view{"scheduler_task_refusals r join task on task.id = r.task_id left join host on host.id = r.host_id left join ops.host_status s on s.host_id = host.id",
-		map[string]string{"id": "r.id", "task_id": "r.task_id", "host_id": "r.host_id", "by_host": "r.by_host", "soft": "r.soft", "msg": "r.msg",
-			"ts": "extract(epoch from r.time)::float8", "method": "task.method", "state": "task.state", "owner": "task.owner", "arch": "task.arch",
-			"channel_id": "task.channel_id", "host_name": "host.name", "host_ready": "coalesce(s.ready, false)"},
-		[]string{"id", "task_id", "host_id", "by_host", "soft", "msg", "ts"}}
-	messagesView = view{"ops.scheduler_log r left join task on task.id = r.task_id left join host on host.id = r.host_id left join ops.host_status s on s.host_id = host.id",
-		map[string]string{"id": "r.id", "task_id": "r.task_id", "host_id": "r.host_id", "msg_ts": "extract(epoch from r.msg_time)::float8", "msg": "r.msg",
-			"method": "task.method", "state": "task.state", "owner": "task.owner", "arch": "task.arch", "channel_id": "task.channel_id",
-			"host_name": "host.name", "host_ready": "coalesce(s.ready, false)"},
-		[]string{"id", "task_id", "host_id", "msg", "msg_ts"}}
-)
-
-// Clause is a condition that a caller sets on a view: a column, an operator and a value.
-type Clause struct {
-	Field, Op string
-	Value     any
+func seconds(name, expr, join string) query.Field {
+	return query.Field{Col: query.Col{Name: name, Expr: "extract(epoch from " + expr + ")::float8"}, Join: join, Kind: query.Number}
 }
 
-// operators are those of Koji's QueryView.
-var operators = map[string]string{"=": "= ?", "!=": "<> ?", ">": "> ?", ">=": ">= ?", "<": "< ?", "<=": "<= ?", "IN": "= any(?)", "NOT IN": "<> all(?)", "IS": "is not distinct from ?", "IS NOT": "is distinct from ?"}
-
-// joined names the table that a column comes from beside the view's own: "task", "host", or "" for none.
-func (v view) joined(field string) string {
-	switch e := v.columns[field]; {
-	case strings.Contains(e, "task."):
-		return "task"
-	case strings.Contains(e, "host.") || strings.Contains(e, "s."):
-		return "host"
-	}
-	return ""
+func ofTask(name string, k query.Kind) query.Field {
+	return query.Field{Col: query.Col{Name: name, Expr: "task." + name}, Join: "task", Kind: k}
 }
 
-// chosen are the columns that the fields name: "*" all of the view's own table and of those that a condition uses, "**" all.
-func (v view) chosen(fields []string, clauses []Clause) ([]query.Col, error) {
-	if len(fields) == 0 {
-		fields = v.defaults
+// schedulerView is one of the scheduler's lists that callers choose fields and conditions of. All know about the task and the host.
+func schedulerView(table string, defaults []string, own ...query.Field) query.View {
+	return query.View{
+		From: table + " r",
+		Joins: map[string]string{"task": "left join task on task.id = r.task_id",
+			"host": "left join host on host.id = r.host_id left join ops.host_status s on s.host_id = host.id"},
+		Fields: append(own, ownField("id", query.Number), ownField("task_id", query.Number), ownField("host_id", query.Number),
+			ofTask("method", query.Text), ofTask("state", query.Number), ofTask("owner", query.Number), ofTask("arch", query.Text), ofTask("channel_id", query.Number),
+			query.Field{Col: query.Col{Name: "host_name", Expr: "host.name"}, Join: "host", Kind: query.Text},
+			query.Field{Col: query.Col{Name: "host_ready", Expr: "case when host.id is not null then coalesce(s.ready, false) end"}, Join: "host", Kind: query.Boolean}),
+		Defaults: defaults,
+		Order:    "r.id",
 	}
-	used, names := map[string]bool{"": true}, map[string]bool{}
-	for _, c := range clauses {
-		used[v.joined(c.Field)] = true
-	}
-	for _, f := range fields {
-		switch {
-		case f == "*" || f == "**":
-			for name := range v.columns {
-				if f == "**" || used[v.joined(name)] {
-					names[name] = true
-				}
-			}
-		case v.columns[f] == "":
-			return nil, fault.New(fault.Parameter, "Invalid field for query: %s", f)
-		default:
-			names[f] = true
-		}
-	}
-	var cols []query.Col
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		cols = append(cols, query.Col{Name: name, Expr: v.columns[name]})
-	}
-	return cols, nil
 }
 
-// Run is for View.
-func (v view) Run(ctx context.Context, db query.DB, clauses []Clause, fields []string, o query.Opts) (any, error) {
-	cols, err := v.chosen(fields, clauses)
-	if err != nil {
-		return nil, err
-	}
-	q := query.New(cols, v.from).OrderBy("r.id")
-	for name, e := range v.columns {
-		q.Sortable(query.Col{Name: name, Expr: e})
-	}
-	for _, c := range clauses {
-		e, op := v.columns[c.Field], operators[c.Op]
-		if e == "" {
-			return nil, fault.New(fault.Parameter, "Invalid field for query: %s", c.Field)
-		}
-		if op == "" {
-			return nil, fault.New(fault.Parameter, "Invalid operator for query: %s", c.Op)
-		}
-		q.Where(e+" "+op, c.Value)
-	}
-	return q.Run(ctx, db, o)
+// View is a list of the scheduler's of which callers choose fields and conditions.
+type View struct{ view query.View }
+
+// Run answers a query on the list.
+func (v View) Run(ctx context.Context, db query.DB, s query.Select) (any, error) {
+	return v.view.Run(ctx, db, s, "")
 }
 
-// Runs are who had which task when.
-func Runs() View { return runsView }
+// Runs are who had which task when (kojihub.scheduler.TaskRunsQuery).
+func Runs() View {
+	return View{schedulerView("scheduler_task_runs", []string{"id", "task_id", "host_id", "active", "create_ts"}, ownField("active", query.Boolean),
+		seconds("create_ts", "r.create_time", ""), seconds("start_ts", "task.start_time", "task"), seconds("completion_ts", "task.completion_time", "task"))}
+}
 
-// Refusals are the hosts that will not take a task.
-func Refusals() View { return refusalsView }
+// Refusals are the hosts that will not take a task (kojihub.scheduler.TaskRefusalsQuery).
+func Refusals() View {
+	return View{schedulerView("scheduler_task_refusals", []string{"id", "task_id", "host_id", "by_host", "soft", "msg", "ts"}, ownField("by_host", query.Boolean),
+		ownField("soft", query.Boolean), ownField("msg", query.Text), seconds("ts", "r.time", ""))}
+}
 
-// Messages are the scheduler's notes about its decisions.
-func Messages() View { return messagesView }
-
-// View is a list of which callers choose columns and conditions.
-type View interface {
-	// Run gives the rows. No fields means the usual columns, "*" those that are not from other tables, "**" all.
-	Run(ctx context.Context, db query.DB, clauses []Clause, fields []string, o query.Opts) (any, error)
+// Messages are the scheduler's notes about its decisions (kojihub.scheduler.LogMessagesQuery).
+func Messages() View {
+	return View{schedulerView("ops.scheduler_log", []string{"id", "task_id", "host_id", "msg", "msg_ts"}, ownField("msg", query.Text),
+		seconds("msg_ts", "r.msg_time", ""))}
 }

@@ -34,19 +34,19 @@ func full() *query.Query { return query.New(columns, "users u").Col("krb_princip
 // Filter says which users List gives. Nil fields do not filter.
 type Filter struct {
 	Types     []int64
-	Prefix    *string
+	Prefix    *string // of the name, whatever the case
 	Perm      *string // who holds this permission
 	Inherited bool    // … counting those who hold it through a group
 }
 
 // List gives users in listUsers' shape.
 func List(ctx context.Context, db query.DB, f Filter, o query.Opts) (any, error) {
-	q := full().OrderBy("u.id")
+	q := full().OrderBy("u.id").Sortable(query.Col{Name: "users.id", Expr: "u.id"}, query.Col{Name: "users.name", Expr: "u.name"})
 	if f.Types != nil {
 		q.Where("u.usertype = any(?::bigint[])", f.Types)
 	}
 	if f.Prefix != nil {
-		q.Where("starts_with(u.name, ?)", *f.Prefix)
+		q.Where("starts_with(lower(u.name), lower(?))", *f.Prefix)
 	}
 	if f.Perm != nil {
 		holders := `select h.user_id from user_perms h join permissions p on p.id = h.perm_id where h.active and p.name = ?`

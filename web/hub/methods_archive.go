@@ -122,7 +122,10 @@ func (d Deps) listArchives(c *Call, a Args) (any, error) {
 		return nil, err
 	}
 	none := res == int64(0)
-	if rows, ok := res.([]query.Row); ok {
+	switch rows := res.(type) {
+	case []query.Row:
+		none = len(rows) == 0
+	case []any:
 		none = len(rows) == 0
 	}
 	if none && a.Bool("strict") {
@@ -266,7 +269,7 @@ func (d Deps) listArchiveFiles(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return applyOpts(files, o), nil
+	return applyOpts(files, o, nil)
 }
 
 func (d Deps) getArchiveFile(c *Call, a Args) (any, error) {

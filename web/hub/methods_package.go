@@ -147,7 +147,7 @@ func (d Deps) listPackages(c *Call, a Args) (any, error) {
 		}
 		rows = kept
 	}
-	return applyOpts(rows, o), nil
+	return applyOpts(rows, o, nil)
 }
 
 func (d Deps) packageFilter(c *Call, a Args, f *tag.PackageFilter) error {

@@ -92,8 +92,8 @@ func (d Deps) getRepo(c *Call, a Args) (any, error) {
 	return orNil(repo.FindLatest(c.Context(), d.DB, f))
 }
 
-// selection reads clauses, fields and opts of a query on a view.
-func selection(a Args) (s repo.Select, err error) {
+// selection reads clauses, fields and, where the method has them, opts of a query on a view.
+func selection(a Args) (s query.Select, err error) {
 	if !a.Bool("clauses") {
 		s.Clauses = nil // Python goes through an empty text or struct as through an empty list
 	} else if s.Clauses, err = a.List("clauses"); err != nil {
@@ -108,7 +108,9 @@ func selection(a Args) (s repo.Select, err error) {
 			return s, err
 		}
 	}
-	s.Opts, err = a.QueryOpts("opts")
+	if _, there := a.sig.index["opts"]; there {
+		s.Opts, err = a.QueryOpts("opts")
+	}
 	return s, err
 }
 

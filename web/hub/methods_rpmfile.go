@@ -107,7 +107,7 @@ func (d Deps) getRPMDeps(c *Call, a Args) (any, error) {
 			rows = append(rows, query.Row{"name": x.Name, "version": x.Version, "flags": int64(x.Flags), "type": int64(x.Type)})
 		}
 	}
-	return applyOpts(rows, o), nil
+	return applyOpts(rows, o, []string{"name", "version", "flags", "type"})
 }
 
 // fileRows are the files of an rpm in listRPMFiles' shape.
@@ -140,7 +140,7 @@ func (d Deps) listRPMFiles(c *Call, a Args) (any, error) {
 			return nil, err
 		}
 	}
-	return applyOpts(rows, o), nil
+	return applyOpts(rows, o, []string{"name", "digest", "size", "flags", "digest_algo", "user", "group", "mtime", "mode"})
 }
 
 func (d Deps) getRPMFile(c *Call, a Args) (any, error) {
@@ -258,15 +258,16 @@ func (d Deps) getChangelogEntries(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Order = strings.Replace(o.Order, "date", "date_ts", 1)
-	o.Order = strings.Replace(o.Order, "date_ts_ts", "date_ts", 1)
+	if o.Order == "date" || o.Order == "-date" {
+		o.Order += "_ts" // by the time, not by its text
+	}
 	h, err := d.changelogHeader(c, a)
 	if err != nil {
 		return nil, err
 	}
 	rows := []query.Row{}
 	if h == nil {
-		return applyOpts(rows, o), nil
+		return applyOpts(rows, o, nil)
 	}
 	keep, err := changeFilter(a)
 	if err != nil {
@@ -279,7 +280,7 @@ func (d Deps) getChangelogEntries(c *Call, a Args) (any, error) {
 		rows = append(rows, query.Row{"date": time.Unix(ch.Time, 0).UTC().Format("2006-01-02 15:04:05"), "date_ts": ch.Time,
 			"author": printable(ch.Author), "text": printable(ch.Text)})
 	}
-	return applyOpts(rows, o), nil
+	return applyOpts(rows, o, []string{"date", "author", "text"})
 }
 
 // changeFilter reads author, before and after.

@@ -46,7 +46,7 @@ func (d Deps) search(c *Call, a Args) (any, error) {
 		return nil, err
 	}
 	if kind == "file" { // files are no longer searched for in Koji either
-		return applyOpts([]query.Row{}, o), nil
+		return applyOpts([]query.Row{}, o, nil)
 	}
 	res, err := search.Find(c.Context(), d.DB, terms, kind, match, o)
 	var pg *pgconn.PgError

@@ -7,6 +7,7 @@ import (
 	"moromi/commands"
 	"moromi/internal/fault"
 	"moromi/internal/koji"
+	"moromi/internal/xmlrpc"
 	"moromi/projections/catalog"
 	"moromi/projections/query"
 	"moromi/projections/user"
@@ -151,8 +152,10 @@ func (d Deps) listUsers(c *Call, a Args) (any, error) {
 	if f.Prefix, err = a.StringOrNil("prefix"); err != nil {
 		return nil, err
 	}
-	if f.Perm, err = a.StringOrNil("perm"); err != nil {
-		return nil, err
+	if a.Bool("perm") {
+		if f.Perm, err = a.StringOrNil("perm"); err != nil {
+			return nil, err
+		}
 	}
 	if f.Inherited && f.Perm == nil {
 		return nil, fault.New(fault.Generic, "inherited_perm option must be used with perm option")
@@ -165,6 +168,9 @@ func (d Deps) listUsers(c *Call, a Args) (any, error) {
 	o, err := a.QueryOpts("queryOpts")
 	if err != nil {
 		return nil, err
+	}
+	if m, _ := a.Map("queryOpts"); xmlrpc.Truthy(m["group"]) {
+		return nil, fault.New(fault.Generic, "queryOpts.group is not available for this API")
 	}
 	return user.List(c.Context(), d.DB, f, o)
 }

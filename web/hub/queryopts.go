@@ -8,8 +8,8 @@ import (
 	"moromi/projections/query"
 )
 
-// QueryOpts reads Koji's queryOpts from a parameter: countOnly, order, offset, limit, group (kojihub.db.QueryProcessor). rowlock and asList,
-// which only mean something inside Koji, are taken and ignored.
+// QueryOpts reads Koji's queryOpts from a parameter: countOnly, order, offset, limit, asList (kojihub.db.QueryProcessor). Others are ignored:
+// rowlock would hold up who writes, and Koji's queries take no group from callers.
 func (a Args) QueryOpts(name string) (query.Opts, error) {
 	m, err := a.Map(name)
 	if err != nil {
@@ -18,35 +18,32 @@ func (a Args) QueryOpts(name string) (query.Opts, error) {
 	return queryOpts(m)
 }
 
+// queryOpts reads them from a struct. As in Koji, what Python takes for false is not there, and a number that is counted needs no order.
 func queryOpts(m map[string]any) (query.Opts, error) {
-	o := query.Opts{CountOnly: xmlrpc.Truthy(m["countOnly"])}
-	for key, v := range m {
-		if v == nil {
-			continue
+	o := query.Opts{CountOnly: xmlrpc.Truthy(m["countOnly"]), AsList: xmlrpc.Truthy(m["asList"])}
+	if v := m["order"]; xmlrpc.Truthy(v) && !o.CountOnly {
+		text, ok := v.(string)
+		if !ok {
+			return o, fault.New(fault.Parameter, "queryOpts: order must be text, not %s", pyType(v))
 		}
-		switch key {
-		case "order", "group":
-			text, ok := v.(string)
-			if !ok {
-				return o, fault.New(fault.Parameter, "queryOpts: %s must be text, not %s", key, pyType(v))
+		if strings.ContainsAny(text, "\x00;'\"()") {
+			return o, fault.New(fault.Generic, "Invalid order: %s", clip(text))
+		}
+		o.Order = text
+	}
+	for name, to := range map[string]*int64{"offset": &o.Offset, "limit": &o.Limit} {
+		switch v := m[name].(type) {
+		case int64:
+			*to = v
+		case float64: // Python's %i cuts it off
+			*to = int64(v)
+		case bool:
+			if v {
+				*to = 1
 			}
-			if strings.ContainsAny(text, "\x00;'\"()") {
-				return o, fault.New(fault.Generic, "Invalid %s: %s", key, clip(text))
-			}
-			if key == "order" {
-				o.Order = text
-			} else {
-				o.Group = text
-			}
-		case "offset", "limit":
-			n, ok := v.(int64)
-			if !ok {
-				return o, fault.New(fault.Parameter, "queryOpts: %s must be an integer, not %s", key, pyType(v))
-			}
-			if key == "offset" {
-				o.Offset = max(n, 0)
-			} else {
-				o.Limit, o.HasLimit = n, true
+		default:
+			if xmlrpc.Truthy(v) {
+				return o, fault.New(fault.Parameter, "queryOpts: %s must be an integer, not %s", name, pyType(v))
 			}
 		}
 	}

@@ -101,7 +101,7 @@ func (r *request) keep(drop ...string) []string {
 
 // rows runs a query with at most limit rows and tells whether there are more.
 func (r *request) rows(q *query.Query, limit int) ([]query.Row, bool, error) {
-	res, err := q.Run(r, r.db, query.Opts{Limit: int64(limit) + 1, HasLimit: true})
+	res, err := q.Run(r, r.db, query.Opts{Limit: int64(limit) + 1})
 	if err != nil {
 		return nil, false, err
 	}

@@ -1,4 +1,4 @@
-package repo
+package query
 
 import (
 	"context"
@@ -8,60 +8,63 @@ import (
 	"strings"
 
 	"moromi/internal/fault"
-	"moromi/projections/query"
 )
 
-// kind is what values a field has.
-type kind int
+// Kind is what values a Field has.
+type Kind int
 
+// The kinds of values.
 const (
-	number kind = iota
-	boolean
-	text
-	moment    // compared as text that PostgreSQL reads as a time
-	jsonField // JSON
+	Number Kind = iota
+	Boolean
+	Text
+	Moment    // compared as text that PostgreSQL reads as a time
+	JSONField // JSON
 )
 
-// field is one field that clients may ask for, filter on and order by. join is the key of the join that it needs, "" for none.
-type field struct {
-	query.Col
-	join string
-	kind kind
+// Field is one field of a View that clients may ask for, filter on and order by.
+type Field struct {
+	Col
+	Join string // key of the join that it needs, "" for none
+	Kind Kind
 }
 
-// view is a table as clients query it (kojihub.db.QueryView): fields by name, conditions as [field, value] or [field, operator, value].
-type view struct {
-	from     string
-	joins    map[string]string
-	fields   []field
-	defaults []string
-	order    string
+// View is a table as clients query it (kojihub.db.QueryView): fields by name, conditions as [field, value] or [field, operator, value].
+type View struct {
+	From     string            // SQL after FROM
+	Joins    map[string]string // join clauses, by what fields call them
+	Fields   []Field
+	Defaults []string // the fields of a Select without any
+	Order    string   // the order of a Select without one
 }
 
 // Select is a query on a view: Clauses as the client sent them, Fields with "*" for all of the table itself and "**" for all.
 type Select struct {
 	Clauses []any
 	Fields  []string
-	Opts    query.Opts
+	Opts    Opts
 }
 
-func (v *view) field(name string) (field, error) {
-	for _, f := range v.fields {
+func (v *View) field(name string) (Field, error) {
+	for _, f := range v.Fields {
 		if f.Name == name {
 			return f, nil
 		}
 	}
-	return field{}, fault.New(fault.Parameter, "Invalid field for query %s", name)
+	return Field{}, fault.New(fault.Parameter, "Invalid field for query %s", name)
 }
 
-// run answers a query: rows, or a number with CountOnly.
-func (v *view) run(ctx context.Context, db query.DB, from string, args []any, s Select) (any, error) {
-	q := query.New(nil, from, args...)
+// Run answers a query as Query.Run does. from, with its args, stands in for the view's From unless it is empty.
+func (v *View) Run(ctx context.Context, db DB, s Select, from string, args ...any) (any, error) {
+	if from == "" {
+		from = v.From
+	}
+	q := New(nil, from, args...)
 	var joined []string
-	join := func(f field) {
-		if f.join != "" && !slices.Contains(joined, f.join) {
-			joined = append(joined, f.join)
-			q.Join(v.joins[f.join])
+	join := func(f Field) {
+		if f.Join != "" && !slices.Contains(joined, f.Join) {
+			joined = append(joined, f.Join)
+			q.Join(v.Joins[f.Join])
 		}
 	}
 	if err := v.ordered(q, &s.Opts, join); err != nil {
@@ -81,14 +84,14 @@ func (v *view) run(ctx context.Context, db query.DB, from string, args []any, s 
 }
 
 // ordered sets the order from the options: a field may order without being asked for.
-func (v *view) ordered(q *query.Query, o *query.Opts, join func(field)) error {
+func (v *View) ordered(q *Query, o *Opts, join func(Field)) error {
 	if o.Order == "" {
-		q.OrderBy(v.order)
+		q.OrderBy(v.Order)
 		return nil
 	}
 	var out []string
 	for _, part := range strings.Split(o.Order, ",") {
-		name, desc := strings.CutPrefix(strings.TrimSpace(part), "-")
+		name, desc := strings.CutPrefix(part, "-")
 		f, err := v.field(name)
 		if err != nil {
 			return err
@@ -105,14 +108,14 @@ func (v *view) ordered(q *query.Query, o *query.Opts, join func(field)) error {
 	return nil
 }
 
-func (v *view) columns(names, joined []string, join func(field)) ([]query.Col, error) {
+func (v *View) columns(names, joined []string, join func(Field)) ([]Col, error) {
 	if len(names) == 0 {
-		names = v.defaults
+		names = v.Defaults
 	}
 	var want []string
 	for _, n := range names {
-		for _, f := range v.fields {
-			if n == "**" || n == "*" && (f.join == "" || slices.Contains(joined, f.join)) {
+		for _, f := range v.Fields {
+			if n == "**" || n == "*" && (f.Join == "" || slices.Contains(joined, f.Join)) {
 				want = append(want, f.Name)
 			}
 		}
@@ -120,7 +123,7 @@ func (v *view) columns(names, joined []string, join func(field)) ([]query.Col, e
 			want = append(want, n)
 		}
 	}
-	var cols []query.Col
+	var cols []Col
 	seen := map[string]bool{}
 	for _, n := range want {
 		f, err := v.field(n)
@@ -135,7 +138,7 @@ func (v *view) columns(names, joined []string, join func(field)) ([]query.Col, e
 	return cols, nil
 }
 
-func (v *view) clause(q *query.Query, c any, join func(field)) error {
+func (v *View) clause(q *Query, c any, join func(Field)) error {
 	list, ok := c.([]any)
 	if !ok || len(list) != 2 && len(list) != 3 {
 		return fault.New(fault.Parameter, "Invalid clause: a clause is [field, value] or [field, operator, value]")
@@ -161,7 +164,7 @@ func (v *view) clause(q *query.Query, c any, join func(field)) error {
 }
 
 // condition adds one condition. Operators are constants; values are parameters.
-func condition(q *query.Query, f field, op string, val any) error {
+func condition(q *Query, f Field, op string, val any) error {
 	switch op {
 	case "=", "!=", ">", "<", ">=", "<=":
 		if val == nil {
@@ -199,7 +202,7 @@ func condition(q *query.Query, f field, op string, val any) error {
 		if flag, ok := val.(bool); ok {
 			word = strings.ToUpper(strconv.FormatBool(flag))
 		}
-		if _, ok := val.(bool); val != nil && (!ok || f.kind != boolean) {
+		if _, ok := val.(bool); val != nil && (!ok || f.Kind != Boolean) {
 			return fault.New(fault.Parameter, "Invalid value for %s", op)
 		}
 		q.Where(f.Expr + " " + op + " " + word)
@@ -208,7 +211,7 @@ func condition(q *query.Query, f field, op string, val any) error {
 		if err != nil {
 			return err
 		}
-		if f.kind != jsonField {
+		if f.Kind != JSONField {
 			return fault.New(fault.Parameter, "Invalid operator for %s: %s", f.Name, op)
 		}
 		q.Where(f.Expr+" "+op+" ?::text::jsonb", v)
@@ -219,32 +222,36 @@ func condition(q *query.Query, f field, op string, val any) error {
 }
 
 // cast brings a value of the field to the column's type.
-func (f field) cast() string {
-	switch f.kind {
-	case moment:
+func (f Field) cast() string {
+	switch f.Kind {
+	case Moment:
 		return "::text::timestamptz"
-	case jsonField:
+	case JSONField:
 		return "::text::jsonb"
 	}
 	return ""
 }
 
 // value checks that a value is of the field's kind, so that no query fails over it.
-func (f field) value(v any) (any, error) {
+func (f Field) value(v any) (any, error) {
 	ok := false
-	switch f.kind {
-	case number:
+	switch f.Kind {
+	case Number:
 		switch n := v.(type) {
 		case int64:
 			return n, nil
 		case float64:
 			return n, nil
+		case string: // koji-web passes on what stands in a page's address
+			if id, err := strconv.ParseInt(n, 10, 64); err == nil {
+				return id, nil
+			}
 		}
-	case boolean:
+	case Boolean:
 		_, ok = v.(bool)
-	case text, moment:
+	case Text, Moment:
 		_, ok = v.(string)
-	case jsonField:
+	case JSONField:
 		s, is := v.(string)
 		ok = is && json.Valid([]byte(s))
 	}
