@@ -8,11 +8,8 @@ import (
 	"moromi/events"
 	"moromi/internal/fault"
 	"moromi/internal/koji"
-	"moromi/internal/xmlrpc"
 	"moromi/projections/query"
 	repomodel "moromi/projections/repo"
-	taskmodel "moromi/projections/task"
-	usermodel "moromi/projections/user"
 )
 
 // RequestRepo is what someone wants of a tag's repository. With neither event it may lag behind the tag as far as the site allows.
@@ -161,119 +158,6 @@ func (s *Service) decideRequest(ctx context.Context, a Actor, command string, id
 	}
 	_, err = Decide(ctx, s, a, command, repo.Stream(tag), func(t *repo.Tag) ([]events.Event, error) { return f(t, tag), nil })
 	return err
-}
-
-// RepoRequestTasked records which task makes the repository that a request asks for; nil: none does any more.
-func (s *Service) RepoRequestTasked(ctx context.Context, a Actor, id int64, task *int64) error {
-	return s.decideRequest(ctx, a, "task repo request", id, func(t *repo.Tag, tag int64) []events.Event { return t.Tasked(tag, id, task) })
-}
-
-// AbandonRepoRequest gives up an active request: its repository cannot be made.
-func (s *Service) AbandonRepoRequest(ctx context.Context, a Actor, id int64) error {
-	return s.decideRequest(ctx, a, "abandon repo request", id, func(t *repo.Tag, tag int64) []events.Event { return t.Abandon(tag, id) })
-}
-
-// CheckRepoQueue starts newRepo tasks for active requests as Koji's kojira has it done, the most urgent first, and looks after those under way.
-// It is for sites where builders make the repositories; where the hub does, nothing is waiting here for long.
-func (s *Service) CheckRepoQueue(ctx context.Context, a Actor) error {
-	waiting, err := repomodel.Waiting(ctx, s.DB)
-	if err != nil {
-		return err
-	}
-	tasks, maven := int64(0), int64(0)
-	var todo []query.Row
-	for _, r := range waiting {
-		state, busy := r["task_state"].(int64)
-		if busy && !koji.TaskState(state).Finished() {
-			tasks++
-			if wantsMaven(r) {
-				maven++
-			}
-			continue
-		}
-		again, err := s.retryRequest(ctx, a, r, busy, koji.TaskState(state))
-		if err != nil {
-			return err
-		}
-		if again {
-			todo = append(todo, r)
-		}
-	}
-	for _, r := range todo {
-		if tasks >= s.Repos.MaxTasks {
-			return nil
-		}
-		if wantsMaven(r) {
-			if maven >= s.Repos.MaxMavenTasks {
-				continue
-			}
-			maven++
-		}
-		tasks++
-		if err := s.startRepoTask(ctx, a, r); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func wantsMaven(r query.Row) bool {
-	opts, _ := r["opts"].(map[string]any)
-	return truth(opts["maven"])
-}
-
-// retryRequest looks at a request without a task under way. It answers whether it needs a task: one whose task succeeded after all is answered,
-// and one that was tried too often is given up.
-func (s *Service) retryRequest(ctx context.Context, a Actor, r query.Row, tasked bool, state koji.TaskState) (bool, error) {
-	if !tasked {
-		return true, nil
-	}
-	id := r["id"].(int64)
-	if state == koji.TaskClosed {
-		res, err := taskmodel.Result(ctx, s.DB, r["task_id"].(int64))
-		if list, ok := res.([]any); err == nil && ok && len(list) > 0 {
-			if made, ok := list[0].(int64); ok {
-				answered := false
-				err := s.decideRequest(ctx, a, "fulfill repo request", id, func(t *repo.Tag, tag int64) []events.Event {
-					evs := t.Fulfill(tag, id, made)
-					answered = len(evs) > 0
-					return evs
-				})
-				if err != nil || answered {
-					return false, err
-				}
-			}
-		}
-	}
-	if r["tries"].(int64) > s.Repos.Retries {
-		return false, s.AbandonRepoRequest(ctx, a, id)
-	}
-	return true, nil
-}
-
-// repoTaskPriority is the priority of newRepo tasks (kojihub.repos.repo_queue_task).
-const repoTaskPriority = 15
-
-func (s *Service) startRepoTask(ctx context.Context, a Actor, r query.Row) error {
-	opts := r["opts"].(map[string]any)
-	kw := xmlrpc.Kwargs{"opts": opts}
-	if at, ok := r["at_event"].(int64); ok {
-		kw["event"] = at
-	}
-	priority := int64(repoTaskPriority)
-	in := MakeTask{Method: "newRepo", Params: []any{map[string]any{"id": r["tag_id"], "name": r["tag_name"]}, kw}, Channel: "createrepo", Priority: &priority}
-	owner, err := usermodel.ByName(ctx, s.DB, s.Repos.QueueUser)
-	if err != nil {
-		return err
-	}
-	if owner != nil {
-		in.Owner = owner["id"].(int64)
-	}
-	task, err := s.MakeTask(ctx, a, in)
-	if err != nil {
-		return err
-	}
-	return s.RepoRequestTasked(ctx, a, r["id"].(int64), &task)
 }
 
 // autoPriority is that of automatic requests, relative to the default: they must not hold up people.

@@ -61,6 +61,13 @@ create table kerberos_replay (
 	PRIMARY KEY (digest)
 );
 
+create table kojira (
+	id smallint not null,
+	seen timestamp with time zone not null,
+	CHECK ((id = 1)),
+	PRIMARY KEY (id)
+);
+
 create table passwords (
 	user_id bigint not null,
 	hash text not null,

@@ -2,8 +2,8 @@
 // makes a new repository of a tag when it is wanted, without being asked and without anybody polling.
 //
 // Kept up to date are the build tags of targets and the tags whose extra setting repo.auto is true. A repository of any other tag, of another
-// moment or with other options is made when someone asks for it: a request (repo.request of Koji's API) or a newRepo task, which the hub
-// carries out itself. What someone waits for comes first, the most urgent before the others.
+// moment or with other options is made when someone asks for it: by a request (repo.request of Koji's API), which gets a newRepo task as in Koji, or
+// by such a task itself. The hub carries these tasks out. What someone waits for comes first, the most urgent before the others.
 //
 // One goroutine decides (projector.go, plan.go); what it knows comes from Watch, in order, and from the read models. A few workers make
 // repositories (generate.go), one of a tag at a time. A tag that changes meanwhile is made again afterwards; a burst of changes is waited out

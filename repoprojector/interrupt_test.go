@@ -111,6 +111,11 @@ func TestRequestIsGivenUp(t *testing.T) {
 	if n := len(s.repos(side, koji.RepoProblem)); n != 4 {
 		t.Errorf("%d attempts, not one and three more", n)
 	}
+	var failed, tries int
+	s.check(s.DB.QueryRow(s.ctx(), `select (select count(*) from task where method = 'newRepo' and state = 5), tries from repo_queue where id = $1`, id).Scan(&failed, &tries))
+	if failed != 4 || tries != 4 {
+		t.Errorf("%d failed tasks after %d tries", failed, tries)
+	}
 	var why string
 	s.check(s.DB.QueryRow(s.ctx(), `select problem from repo where tag_id = $1 limit 1`, side).Scan(&why))
 	if !strings.Contains(why, "packages/foo/1/1/x86_64/foo-1-1.x86_64.rpm is missing") {

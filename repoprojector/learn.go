@@ -53,6 +53,7 @@ func (l *leading) learn(ctx context.Context, n news) error {
 	if err := l.touch(ctx, n); err != nil {
 		return err
 	}
+	n.requests = n.requests || slices.ContainsFunc(n.undone, func(task int64) bool { return l.awaited[task] })
 	if n.requests {
 		if err := l.loadRequests(ctx); err != nil {
 			return err
@@ -169,15 +170,11 @@ func (p *Projector) loadRequests(ctx context.Context) error {
 	}
 	byTag := readRequests(rows)
 	now := p.Clock()
-	active := map[int64]bool{}
 	for id, list := range byTag {
 		t := p.tag(id)
 		t.requests = list
 		if t.asked.IsZero() {
 			t.asked = now
-		}
-		for _, r := range list {
-			active[r.id] = true
 		}
 	}
 	for id, t := range p.tags {
@@ -185,9 +182,10 @@ func (p *Projector) loadRequests(ctx context.Context) error {
 			t.requests, t.asked = nil, time.Time{}
 		}
 	}
-	for id := range p.tries {
-		if !active[id] {
-			delete(p.tries, id)
+	p.awaited = map[int64]bool{}
+	for _, r := range rows {
+		if repomodel.UnderWay(r) {
+			p.awaited[r["task_id"].(int64)] = true
 		}
 	}
 	return nil

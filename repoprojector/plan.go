@@ -7,6 +7,7 @@ import (
 
 	"moromi/events"
 	"moromi/projections/query"
+	repomodel "moromi/projections/repo"
 )
 
 // How changes are waited out.
@@ -21,19 +22,23 @@ const (
 	settling = 2 * time.Second
 	// again: a tag that changes after so long a rest is made at once.
 	again = 2 * quiet
+	// precedence is how long a newRepo task that somebody made waits before the hub takes it up, so that it can be given to a builder instead; and,
+	// while kojira looks after the site, what the hub would begin of its own accord: requests are kojira's to give tasks to. Koji's programs ask every
+	// 15 seconds.
+	precedence = 3 * time.Second
+	// kojiraRound is how long kojira is taken to be there after it called: it does every 15 seconds if it is set up as it comes.
+	kojiraRound = 20 * time.Second
 )
 
 // How failures are tried again.
 const (
 	retryFirst = time.Second
 	retryMost  = 10 * time.Minute
-	// retries is how often the repository of a request is tried again (Koji's RepoRetries).
-	retries = 3
 	// autoPriority is that of what nobody waits for: Koji's automatic requests have it.
 	autoPriority = 25
 )
 
-// request is an active request for a repository.
+// request is an active request for a repository that no task makes.
 type request struct {
 	id, priority int64
 	at           *int64
@@ -75,15 +80,18 @@ type job struct {
 	since    time.Time
 	at       int64 // 0: now
 	opts     events.RepoOpts
-	request  int64      // 0: none
+	request  int64      // that gets a task for it; 0: none
 	tasks    []repoTask // that the repository answers
 }
+
+// unbidden tells whether the job is the hub's own idea, and no task that somebody made.
+func (j *job) unbidden() bool { return len(j.tasks) == 0 }
 
 // stale tells whether the tag has changed since its repository was made.
 func (t *tagPlan) stale() bool { return t.made == 0 || t.change > t.made }
 
-// next is the tag's most urgent job and when it may begin; ok is false if there is nothing to do.
-func (t *tagPlan) next(now time.Time) (j job, due time.Time, ok bool) {
+// next is the tag's most urgent job and when it may begin; ok is false if there is nothing to do. What nobody made a task for waits for lull.
+func (t *tagPlan) next(now time.Time, lull time.Duration) (j job, due time.Time, ok bool) {
 	if t.making {
 		return job{}, time.Time{}, false
 	}
@@ -100,14 +108,17 @@ func (t *tagPlan) next(now time.Time) (j job, due time.Time, ok bool) {
 		}
 		j, due, ok = x, at, true
 	}
-	if len(t.tasks) > 0 { // others like it may be about to come, and an administrator may give it to a builder
-		j := t.taskJob()
-		take(j, j.tasks[0].seen.Add(quiet))
+	if len(t.tasks) > 0 {
+		j, at := t.taskJob(), time.Time{}
+		if !j.tasks[0].open {
+			at = j.tasks[0].seen.Add(precedence)
+		}
+		take(j, at)
 	}
 	for _, r := range t.requests {
-		at := time.Time{}
+		at := t.asked.Add(lull)
 		if r.at == nil && t.asked.Sub(t.ended) < again { // others like it may be about to come
-			at = t.asked.Add(quiet)
+			at = t.asked.Add(max(quiet, lull))
 		}
 		x := job{tag: t.id, priority: r.priority, since: t.asked, opts: r.opts, request: r.id}
 		if r.at != nil {
@@ -120,9 +131,11 @@ func (t *tagPlan) next(now time.Time) (j job, due time.Time, ok bool) {
 		switch {
 		case t.firstChange.IsZero(): // from before this process
 		case t.made == 0 && t.ended.IsZero():
-			at = t.calm(t.settle)
+			at = t.calm(max(t.settle, lull))
 		case t.firstChange.Sub(t.ended) < again: // more changes may be about to come
-			at = t.calm(quiet)
+			at = t.calm(max(quiet, lull))
+		case lull > 0:
+			at = t.calm(lull)
 		}
 		take(job{tag: t.id, priority: autoPriority, since: t.firstChange}, later(at, t.notBefore))
 	}
@@ -176,10 +189,10 @@ func (t *tagPlan) failed(now time.Time) {
 }
 
 // plan picks the jobs that may begin now, the most urgent first, at most n; and says when to look again if nothing happens.
-func plan(tags map[int64]*tagPlan, now time.Time, n int) (start []job, wake time.Time) {
+func plan(tags map[int64]*tagPlan, now time.Time, n int, lull time.Duration) (start []job, wake time.Time) {
 	var all []job
 	for _, t := range tags {
-		j, due, ok := t.next(now)
+		j, due, ok := t.next(now, lull)
 		switch {
 		case !ok:
 		case !due.After(now):
@@ -194,10 +207,13 @@ func plan(tags map[int64]*tagPlan, now time.Time, n int) (start []job, wake time
 	return all[:min(n, len(all))], wake
 }
 
-// readRequests sorts active requests by tag.
+// readRequests sorts active requests by tag, without those that a task makes.
 func readRequests(rows []query.Row) map[int64][]request {
 	out := map[int64][]request{}
 	for _, r := range rows {
+		if repomodel.UnderWay(r) {
+			continue
+		}
 		x := request{id: r["id"].(int64), priority: r["priority"].(int64)}
 		if at, ok := r["at_event"].(int64); ok {
 			x.at = &at

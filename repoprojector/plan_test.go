@@ -22,7 +22,8 @@ func TestPlan(t *testing.T) {
 		{"first repository", []*tagPlan{{id: 1, kept: true}}, 9, []int64{1}, 0},
 		{"a tag that is being set up", []*tagPlan{{id: 1, kept: true, settle: settling, change: 2, firstChange: ago(time.Second), lastChange: ago(time.Second)}}, 9, nil, settling - time.Second},
 		{"a tag that takes long to set up", []*tagPlan{{id: 1, kept: true, settle: settling, change: 2, firstChange: ago(restless), lastChange: now}}, 9, []int64{1}, 0},
-		{"a new task", []*tagPlan{{id: 1, tasks: []repoTask{{id: 8, seen: now}}}}, 9, nil, quiet},
+		{"a new task", []*tagPlan{{id: 1, tasks: []repoTask{{id: 8, seen: now}}}}, 9, nil, precedence},
+		{"a task that was begun before", []*tagPlan{{id: 1, tasks: []repoTask{{id: 8, seen: now, open: true}}}}, 9, []int64{1}, 0},
 		{"change after a rest", []*tagPlan{{id: 1, kept: true, made: 1, change: 2, firstChange: now, lastChange: now, ended: ago(time.Hour)}}, 9, []int64{1}, 0},
 		{"change just after another", []*tagPlan{{id: 1, kept: true, made: 1, change: 2, firstChange: ago(50 * time.Millisecond), lastChange: ago(50 * time.Millisecond),
 			ended: ago(60 * time.Millisecond)}}, 9, nil, quiet - 50*time.Millisecond},
@@ -43,7 +44,7 @@ func TestPlan(t *testing.T) {
 			for _, x := range tt.tags {
 				tags[x.id] = x
 			}
-			jobs, wake := plan(tags, now, tt.n)
+			jobs, wake := plan(tags, now, tt.n, 0)
 			var got []int64
 			for _, j := range jobs {
 				got = append(got, j.tag)
@@ -60,6 +61,29 @@ func TestPlan(t *testing.T) {
 				t.Errorf("wakes at %v, not after %v", wake, tt.wake)
 			}
 		})
+	}
+}
+
+// TestLull leaves the first word to kojira, but for tasks that are there.
+func TestLull(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	since := now.Add(-time.Second)
+	tags := map[int64]*tagPlan{
+		1: {id: 1, kept: true, made: 1, change: 2, firstChange: since, lastChange: since, ended: now.Add(-time.Hour)},
+		2: {id: 2, requests: []request{{id: 1, priority: 20}}, asked: since},
+		3: {id: 3, tasks: []repoTask{{id: 8, priority: 15}}},
+		4: {id: 4, kept: true, firstChange: since, lastChange: since},
+	}
+	jobs, wake := plan(tags, now, len(tags), precedence)
+	if len(jobs) != 1 || jobs[0].tag != 3 || !wake.Equal(since.Add(precedence)) {
+		t.Errorf("begun are %v, the next at %v", jobs, wake)
+	}
+	if jobs, _ := plan(tags, now, len(tags), 0); len(jobs) != len(tags) {
+		t.Errorf("without kojira begun are %v", jobs)
+	}
+	if jobs, _ := plan(tags, since.Add(precedence), len(tags), precedence); len(jobs) != len(tags) {
+		t.Errorf("what kojira left is not begun: %v", jobs)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,7 +43,8 @@ type Projector struct {
 	followed map[int64]bool // whose changes matter
 	graph    *graph
 	carried  map[int64]bool // tasks that are being carried out
-	tries    map[int64]int  // of requests
+	awaited  map[int64]bool // tasks that make the repositories of requests
+	kojira   time.Time      // when it was last seen
 	running  int
 	position events.Position // of the last commit that Watch told of
 	checked  events.Position // where the read models were at the last pulse
@@ -135,7 +137,7 @@ func (p *Projector) lead(ctx context.Context, lock *pgxpool.Conn) error {
 	defer cancel()
 	p.inbox.set(true)
 	defer p.inbox.set(false)
-	p.tags, p.carried, p.tries, p.running = map[int64]*tagPlan{}, map[int64]bool{}, map[int64]int{}, 0
+	p.tags, p.carried, p.awaited, p.running = map[int64]*tagPlan{}, map[int64]bool{}, map[int64]bool{}, 0
 	p.position = p.Service.Models.Position()
 	p.checked = p.position
 	if err := p.recover(ctx); err != nil {
@@ -191,10 +193,37 @@ func (l *leading) run(ctx context.Context, lock *pgxpool.Conn, jobs *sync.WaitGr
 	}
 }
 
+// plan picks the jobs that may begin now, as the function does. Whether kojira looks after the site is looked at before the hub does something of its own
+// accord, not at every change.
+func (l *leading) plan(ctx context.Context, now time.Time) (todo []job, wake time.Time) {
+	n := l.Workers - l.running
+	todo, wake = plan(l.tags, now, n, l.lull(now))
+	if l.lull(now) > 0 || !slices.ContainsFunc(todo, func(j job) bool { return j.unbidden() }) {
+		return todo, wake
+	}
+	seen, err := l.Service.KojiraSeen(ctx)
+	if err != nil {
+		l.Log.Warn("whether kojira is there is not known", "error", err)
+		return todo, wake
+	}
+	if l.kojira = seen; l.lull(now) > 0 {
+		return plan(l.tags, now, n, l.lull(now))
+	}
+	return todo, wake
+}
+
+// lull is how long what the hub does of its own accord waits.
+func (l *leading) lull(now time.Time) time.Duration {
+	if now.Sub(l.kojira) < kojiraRound {
+		return precedence
+	}
+	return 0
+}
+
 // start begins the jobs for which there are workers.
 func (l *leading) start(ctx context.Context, jobs *sync.WaitGroup, timer *time.Timer) {
 	now := l.Clock()
-	todo, wake := plan(l.tags, now, l.Workers-l.running)
+	todo, wake := l.plan(ctx, now)
 	for _, j := range todo {
 		t := l.tags[j.tag]
 		t.making, t.firstChange = true, time.Time{}
@@ -203,9 +232,12 @@ func (l *leading) start(ctx context.Context, jobs *sync.WaitGroup, timer *time.T
 		}
 		l.running++
 		jobs.Go(func() {
-			if len(j.tasks) > 0 {
+			switch {
+			case len(j.tasks) > 0:
 				l.done <- l.carryOut(ctx, j)
-			} else {
+			case j.request != 0:
+				l.done <- l.answer(ctx, j)
+			default:
 				l.done <- l.generate(ctx, j, nil)
 			}
 		})
@@ -221,7 +253,7 @@ func (l *leading) finished(ctx context.Context, m made) error {
 	now := l.Clock()
 	t := l.tag(m.job.tag)
 	t.making = false
-	if len(m.job.tasks) > 0 {
+	if len(m.job.tasks) > 0 || m.job.request != 0 {
 		for _, x := range m.job.tasks {
 			delete(l.carried, x.id)
 		}
@@ -231,6 +263,7 @@ func (l *leading) finished(ctx context.Context, m made) error {
 	}
 	switch {
 	case m.nothing:
+		return l.loadRequests(ctx)
 	case m.err == nil:
 		t.ended, t.failures, t.notBefore = now, 0, time.Time{}
 		if m.own && m.event > t.made {
@@ -251,16 +284,14 @@ func (l *leading) finished(ctx context.Context, m made) error {
 	return nil
 }
 
-// retry counts the failures of a request and gives it up in the end.
+// retry looks at the request of a failed job again, which is given up in the end.
 func (l *leading) retry(ctx context.Context, j job) error {
-	if j.request == 0 {
-		return nil
+	if j.request != 0 {
+		if err := l.Service.ReviewRepoRequest(ctx, commands.Actor{}, j.request); err != nil {
+			return err
+		}
 	}
-	if l.tries[j.request]++; l.tries[j.request] <= retries {
-		return nil
-	}
-	l.Log.Error("request for a repository given up", "request", j.request, "tag", j.tag)
-	return l.Service.AbandonRepoRequest(ctx, commands.Actor{}, j.request)
+	return l.loadRequests(ctx)
 }
 
 // missed looks at everything anew if the read models have moved without Watch having been told: when another hub leads them.

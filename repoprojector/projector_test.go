@@ -17,9 +17,7 @@ import (
 	"moromi/aggregates/tag"
 	"moromi/commands"
 	"moromi/events"
-	"moromi/internal/fault"
 	"moromi/internal/koji"
-	"moromi/projections/query"
 	taskmodel "moromi/projections/task"
 	"moromi/repoprojector"
 )
@@ -173,108 +171,6 @@ func TestAuto(t *testing.T) {
 	s.waitFor(auto, 0)
 	if n := len(s.repos(other, koji.RepoReady)); n != 0 {
 		t.Errorf("%d repositories of a tag that nobody asked for", n)
-	}
-}
-
-// TestRequests makes what is asked for: of any tag, at another moment, with other options.
-func TestRequests(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	side := s.makeTag("side", nil)
-	s.list(side, "foo", false)
-	one := s.importBuild("foo", "1", [2]string{"foo", "x86_64"})
-	two := s.importBuild("foo", "2", [2]string{"foo", "x86_64"})
-	at := s.put(side, one)
-	s.put(side, two)
-	s.start()
-	yes := true
-	tests := []struct {
-		name string
-		in   commands.RequestRepo
-		want string
-	}{
-		{"now", commands.RequestRepo{Tag: "side", Last: true}, "toplink/packages/foo/2/1/x86_64/foo-2-1.x86_64.rpm\n"},
-		{"then", commands.RequestRepo{Tag: "side", AtEvent: &at}, "toplink/packages/foo/1/1/x86_64/foo-1-1.x86_64.rpm\n"},
-		{"src", commands.RequestRepo{Tag: "side", Opts: events.RepoOpts{Src: &yes}},
-			"toplink/packages/foo/2/1/src/foo-2-1.src.rpm\ntoplink/packages/foo/2/1/x86_64/foo-2-1.x86_64.rpm\n"},
-		{"separate", commands.RequestRepo{Tag: "side", Opts: events.RepoOpts{SeparateSrc: &yes}}, "toplink/packages/foo/2/1/x86_64/foo-2-1.x86_64.rpm\n"},
-	}
-	for _, tt := range tests {
-		row, err := s.RequestRepo(s.ctx(), s.admin, tt.in)
-		s.check(err)
-		repo, _ := row["repo"].(query.Row)
-		if repo == nil {
-			id := row["request"].(query.Row)["id"].(int64)
-			s.until(tt.name, func() bool { return s.answer(id) != nil })
-			repo = query.Row{"id": *s.answer(id)}
-		}
-		dir := s.dir("side", repo["id"].(int64))
-		if got := sorted(s.read(dir, "x86_64/pkglist")); got != tt.want {
-			t.Errorf("%s: pkglist is\n%s\nnot\n%s", tt.name, got, tt.want)
-		}
-		if tt.name == "separate" {
-			if got := s.read(dir, "src/pkglist"); got != "toplink/packages/foo/2/1/src/foo-2-1.src.rpm\n" {
-				t.Errorf("src/pkglist is %q", got)
-			}
-		}
-	}
-	latest, err := os.Readlink(filepath.Join(s.top, "repos/side/latest"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var info map[string]any
-	s.check(json.Unmarshal([]byte(s.read(s.top, "repos/side", latest, "repo.json")), &info))
-	if custom := info["custom_opts"].(map[string]any); len(custom) != 0 {
-		t.Errorf("latest has options of somebody's own: %v", custom)
-	}
-}
-
-// answer is the repository that answers a request, nil while there is none.
-func (s *site) answer(request int64) *int64 {
-	s.tb.Helper()
-	var id *int64
-	s.check(s.DB.QueryRow(s.ctx(), `select repo_id from repo_queue where id = $1`, request).Scan(&id))
-	return id
-}
-
-// TestTask carries out newRepo tasks in the hub: no host gets them, unless somebody insists.
-func TestTask(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	side := s.makeTag("side", nil)
-	host, err := s.CreateHost(s.ctx(), s.admin, commands.CreateHost{Name: "builder", Arches: []string{"x86_64"}})
-	s.check(err)
-	make := func(params ...any) int64 {
-		id, err := s.MakeTask(s.ctx(), s.admin, commands.MakeTask{Method: "newRepo", Params: params, Channel: "createrepo"})
-		s.check(err)
-		return id
-	}
-	good, bad, same := make("side"), make("nowhere"), make(map[string]any{"name": "side", "id": side})
-	if ok, err := s.OpenTask(s.ctx(), s.admin, good, host); err != nil || ok {
-		t.Errorf("a host opened a task of the hub's: %t, %v", ok, err)
-	}
-	if ok, err := s.AssignTask(s.ctx(), s.admin, good, host, false, false); err != nil || ok {
-		t.Errorf("a task of the hub's was assigned to a host: %t, %v", ok, err)
-	}
-	s.start()
-	for _, id := range []int64{good, bad, same} {
-		s.until("task", func() bool {
-			row, err := taskmodel.ByID(s.ctx(), s.DB, id, false, nil)
-			s.check(err)
-			return koji.TaskState(row["state"].(int64)).Finished() && (row["host_id"] == nil || t.Failed())
-		})
-	}
-	res, err := taskmodel.Result(s.ctx(), s.DB, good)
-	s.check(err)
-	repos := s.repos(side, koji.RepoReady)
-	if len(repos) != 1 || fmt.Sprint(res) != fmt.Sprint([]any{repos[0]["id"], repos[0]["create_event"]}) || repos[0]["task_id"] != good {
-		t.Errorf("task %d gave %v, repositories are %v", good, res, repos)
-	}
-	if other, err := taskmodel.Result(s.ctx(), s.DB, same); err != nil || fmt.Sprint(other) != fmt.Sprint(res) {
-		t.Errorf("a task for the same gave %v, %v", other, err)
-	}
-	if _, err := taskmodel.Result(s.ctx(), s.DB, bad); fault.Of(err) == nil || !strings.Contains(err.Error(), "nowhere") {
-		t.Errorf("the task for no tag ended with %v", err)
 	}
 }
 

@@ -3,6 +3,7 @@ package repoprojector
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"time"
 
 	"moromi/commands"
@@ -125,6 +126,22 @@ func (p *Projector) finish(ctx context.Context, t repoTask, repo, event int64, w
 		return nil
 	}
 	return err
+}
+
+// answer gives a request a task and carries it out; nothing happens if it needs none any more.
+func (p *Projector) answer(ctx context.Context, j job) made {
+	id, err := p.Service.StartRepoRequest(ctx, commands.Actor{}, j.request)
+	switch {
+	case err != nil:
+		return made{job: j, err: fmt.Errorf("make a task for request %d: %w", j.request, err)}
+	case id == 0:
+		return made{job: j, nothing: true}
+	}
+	given := j
+	given.tasks = []repoTask{{id: id}}
+	out := p.carryOut(ctx, given)
+	out.job = j
+	return out
 }
 
 // carryOut is generate for newRepo tasks: one repository, begun after all of them, answers those that ask for the same.

@@ -35,12 +35,17 @@ func (n *news) note(at int64, e events.Event) {
 		n.repos = append(n.repos, e.TagID)
 	case events.RepoStateSet:
 		n.ended = true
-	case events.RepoRequested, events.RepoRequestPrioritized, events.RepoRequestsFulfilled, events.RepoRequestAbandoned:
+	case events.RepoRequested, events.RepoRequestPrioritized, events.RepoRequestsFulfilled, events.RepoRequestAbandoned,
+		events.RepoRequestTasked:
 		n.requests = true
 	case events.TaskCreated:
 		n.tasks = n.tasks || commands.RunByHub(e.Method)
 	case events.TaskFreed:
 		n.tasks = true
+	case events.TaskFailed:
+		n.lost(e.ID)
+	case events.TaskCanceled:
+		n.lost(e.ID)
 	case events.RPMsImported:
 		if len(n.builds) < maxBuilds {
 			n.builds = append(n.builds, e)

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"moromi/events"
+	"moromi/internal/koji"
 	"moromi/projections/query"
 )
 
@@ -190,6 +191,12 @@ func Currents(ctx context.Context, db query.DB) ([]Current, error) {
 		return nil, fmt.Errorf("current repositories: %w", err)
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Current])
+}
+
+// UnderWay tells of a request with all its fields whether a task that is not finished makes its repository.
+func UnderWay(r query.Row) bool {
+	state, ok := r["task_state"].(int64)
+	return ok && !koji.TaskState(state).Finished()
 }
 
 // Waiting gives the active requests with all their fields, the most urgent first.

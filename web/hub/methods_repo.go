@@ -198,7 +198,7 @@ func (d Deps) repoDelete(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) repoUpdateEndEvents(c *Call, _ Args) (any, error) {
-	actor, err := d.actor(c)
+	actor, err := d.kojira(c)
 	if err != nil {
 		return nil, err
 	}

@@ -94,8 +94,16 @@ func (d Deps) repoSetRequestPriority(c *Call, a Args) (any, error) {
 	return nil, d.Service.SetRepoRequestPriority(c.Context(), actor, id, p)
 }
 
+// kojira gives the caller of a method that only kojira has reason to call, and notes that it is there: the hub leaves it the first word then.
+func (d Deps) kojira(c *Call) (commands.Actor, error) {
+	if err := d.Service.NoteKojira(c.Context()); err != nil {
+		return commands.Actor{}, err
+	}
+	return d.actor(c)
+}
+
 func (d Deps) repoCheckQueue(c *Call, _ Args) (any, error) {
-	actor, err := d.actor(c)
+	actor, err := d.kojira(c)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +111,7 @@ func (d Deps) repoCheckQueue(c *Call, _ Args) (any, error) {
 }
 
 func (d Deps) repoAutoRequests(c *Call, _ Args) (any, error) {
-	actor, err := d.actor(c)
+	actor, err := d.kojira(c)
 	if err != nil {
 		return nil, err
 	}
