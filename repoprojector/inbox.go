@@ -26,7 +26,7 @@ type news struct {
 	graph    bool    // inheritance changed, or which tags are kept
 	requests bool    // requests for repositories changed
 	tasks    bool    // a newRepo task is new or free again
-	undone   []int64 // tasks that failed or were canceled
+	over     []int64 // tasks that ended
 	repos    []int64 // tags of new repositories
 	ended    bool    // a repository is not what it was: expired, deleted, a problem
 	builds   []events.RPMsImported
@@ -94,8 +94,8 @@ func (n *news) touchExternal(at, repo int64) {
 	n.external[repo] = n.remember(n.external[repo], at)
 }
 
-// lost notes a task that did not do what it should.
-func (n *news) lost(task int64) { n.undone = n.remember(n.undone, task) }
+// end notes that a task ended.
+func (n *news) end(task int64) { n.over = n.remember(n.over, task) }
 
 func (n *news) remember(list []int64, at int64) []int64 {
 	if len(list) > 0 && list[len(list)-1] == at {

@@ -53,7 +53,7 @@ func (l *leading) learn(ctx context.Context, n news) error {
 	if err := l.touch(ctx, n); err != nil {
 		return err
 	}
-	n.requests = n.requests || slices.ContainsFunc(n.undone, func(task int64) bool { return l.awaited[task] })
+	n.requests = n.requests || slices.ContainsFunc(n.over, func(task int64) bool { return l.awaited[task] })
 	if n.requests {
 		if err := l.loadRequests(ctx); err != nil {
 			return err

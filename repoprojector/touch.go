@@ -42,10 +42,12 @@ func (n *news) note(at int64, e events.Event) {
 		n.tasks = n.tasks || commands.RunByHub(e.Method)
 	case events.TaskFreed:
 		n.tasks = true
+	case events.TaskClosed:
+		n.end(e.ID)
 	case events.TaskFailed:
-		n.lost(e.ID)
+		n.end(e.ID)
 	case events.TaskCanceled:
-		n.lost(e.ID)
+		n.end(e.ID)
 	case events.RPMsImported:
 		if len(n.builds) < maxBuilds {
 			n.builds = append(n.builds, e)
