@@ -68,7 +68,7 @@ func (l *Ledger) Append(ctx context.Context, stream string, expected events.Revi
 // write is the one writer of this process.
 func (l *Ledger) write() {
 	defer close(l.written)
-	w := &writer{connect: l.connect, clock: l.clock, pid: &l.writerPID}
+	w := &writer{connect: l.connect, clock: l.clock}
 	defer w.drop()
 	for {
 		var first *request
@@ -100,6 +100,12 @@ func (l *Ledger) write() {
 		if err == nil {
 			l.tail.add(added)
 			l.known.advance(head)
+			if len(added) > 0 {
+				select {
+				case l.wrote <- struct{}{}:
+				default:
+				}
+			}
 		}
 	}
 }

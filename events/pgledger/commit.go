@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,7 +16,7 @@ import (
 // lockID is the advisory lock of all writers to one database: "moromi l" as bytes.
 const lockID = 0x6d6f726f6d69206c
 
-// channel carries the head's position after each commit: a hint for the other processes.
+// channel carries the head's position after commits, and who made them: a hint for the other processes.
 const channel = "moromi_ledger"
 
 // The statements of a group commit.
@@ -35,7 +33,6 @@ const (
 			x(position, stream, revision, id, type, data, meta)`
 	// sqlInsertAt is sqlInsert if the head is still $9.
 	sqlInsertAt = sqlInsert + ` where (select max(position) from ledger.events) = $9`
-	sqlNotify   = "select pg_notify('" + channel + "', $1)"
 	sqlCommit   = "commit"
 )
 
@@ -44,7 +41,6 @@ type writer struct {
 	connect *pgx.ConnConfig
 	clock   func() time.Time
 	conn    *pgx.Conn
-	pid     *atomic.Uint32 // of conn at the server; 0: none
 	memory  memory
 }
 
@@ -74,7 +70,6 @@ func (w *writer) writeAt(ctx context.Context, p *plan, f *facts) bool {
 	b := &pgx.Batch{} // PostgreSQL runs what comes in one batch as one transaction
 	b.Queue(sqlLock, int64(lockID))
 	b.Queue(sqlInsertAt, append(p.columns(), int64(before))...).Exec(func(t pgconn.CommandTag) error { rows = t.RowsAffected(); return nil })
-	b.Queue(sqlNotify, strconv.FormatInt(int64(f.head), 10))
 	if err := w.conn.SendBatch(ctx, b).Close(); err != nil {
 		w.rollback(ctx)
 		return false
@@ -100,7 +95,6 @@ func (w *writer) write(ctx context.Context, batch []*request) (answers []answer,
 	}
 	b := &pgx.Batch{}
 	b.Queue(sqlInsert, p.columns()...)
-	b.Queue(sqlNotify, strconv.FormatInt(int64(facts.head), 10))
 	b.Queue(sqlCommit)
 	if err := w.conn.SendBatch(ctx, b).Close(); err != nil {
 		w.rollback(ctx)
@@ -121,7 +115,6 @@ func (w *writer) begin(ctx context.Context, batch []*request) (*facts, error) {
 				return nil, fmt.Errorf("connect: %w", err)
 			}
 			w.conn = conn
-			w.pid.Store(conn.PgConn().PID())
 		}
 		f, err := lookUp(ctx, w.conn, batch)
 		if err == nil {
@@ -138,7 +131,6 @@ func (w *writer) begin(ctx context.Context, batch []*request) (*facts, error) {
 func (w *writer) rollback(ctx context.Context) {
 	if w.conn.IsClosed() {
 		w.conn = nil
-		w.pid.Store(0)
 		return
 	}
 	if _, err := w.conn.Exec(ctx, "rollback"); err != nil {
@@ -154,7 +146,6 @@ func (w *writer) drop() {
 	defer cancel()
 	_ = w.conn.Close(ctx) // of no consequence: the connection is given up either way
 	w.conn = nil
-	w.pid.Store(0)
 }
 
 // timeAfter is the time of a batch: the clock's, but never before the last event's. Microseconds, as PostgreSQL keeps them.

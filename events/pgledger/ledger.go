@@ -16,9 +16,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -67,8 +67,8 @@ type Ledger struct {
 	queue   chan *request
 	known   known
 	tail    tail
-	// writerPID is the writer's connection at the server, 0 if it has none: its notifications tell nothing new here.
-	writerPID atomic.Uint32
+	self    string        // names this process in its notifications
+	wrote   chan struct{} // holds one when there is something to announce
 
 	open    context.Context // ends when Close begins
 	shut    context.CancelFunc
@@ -93,7 +93,7 @@ func Open(ctx context.Context, c Config) (*Ledger, error) {
 	}
 	l := &Ledger{
 		log: c.Log, clock: c.Clock, connect: cfg.ConnConfig.Copy(), readers: pool,
-		queue: make(chan *request, queueLength), written: make(chan struct{}),
+		queue: make(chan *request, queueLength), written: make(chan struct{}), self: uuid.NewString(), wrote: make(chan struct{}, 1),
 	}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
@@ -112,6 +112,7 @@ func Open(ctx context.Context, c Config) (*Ledger, error) {
 	l.commits, l.abort = context.WithCancel(context.WithoutCancel(ctx))
 	l.loops.Go(l.write)
 	l.loops.Go(l.listen)
+	l.loops.Go(l.announce)
 	return l, nil
 }
 
@@ -250,6 +251,12 @@ func (k *known) more() (wake <-chan struct{}, hints uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.wake, k.hints
+}
+
+func (k *known) head() events.Position {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.at
 }
 
 func (k *known) covers(p events.Position) bool {

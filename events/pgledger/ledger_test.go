@@ -488,7 +488,7 @@ func TestFalseNotification(t *testing.T) {
 			return nil
 		})
 	}()
-	for i, payload := range []string{"9223372036854775807", "no number", "-5"} {
+	for i, payload := range []string{"9223372036854775807", "no number", "-5 no process"} {
 		mustExec(t, db, "select pg_notify('moromi_ledger', $1)", payload)
 		mustAppend(t, writer, "task-1", events.Revision(i-1), event("a"))
 		if p := <-seen; p != events.Position(i+1) {

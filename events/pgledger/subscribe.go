@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -142,8 +141,6 @@ func (l *Ledger) listenOnce(connected func()) error {
 		if err != nil {
 			return err
 		}
-		if head, err := strconv.ParseInt(n.Payload, 10, 64); err == nil && n.PID != l.writerPID.Load() {
-			l.known.hint(events.Position(head))
-		}
+		l.hear(n.Payload)
 	}
 }
