@@ -19,12 +19,9 @@ func (s *Service) CreateChannel(ctx context.Context, a Actor, n string, descript
 	if there, err := hostmodel.Channel(ctx, s.DB, n); err != nil || there != nil {
 		return 0, orFault(err, fault.New(fault.Generic, "channel %s already exists", n))
 	}
-	id, err := s.claim(ctx, a, name.Channel, n)
-	if err != nil {
-		return 0, err
-	}
-	_, err = Decide(ctx, s, a, "create channel", channel.Stream(id), func(c *channel.Channel) ([]events.Event, error) { return c.Create(id, n, description) })
-	return id, err
+	return makeNamed(ctx, s, a, "create channel", name.Channel, n, channel.Stream, func(id int64, c *channel.Channel) ([]events.Event, error) {
+		return c.Create(id, n, description)
+	})
 }
 
 // createChannelOnce makes the channel unless it is there.

@@ -142,11 +142,7 @@ func decideOnly[S any, P Folder[S]](ctx context.Context, s *Service, a Actor, co
 			e.loaded = false
 			return 0, ledgerFault(command, err)
 		}
-		apply := applyAt(state, state.Apply)
-		for _, ev := range chosen {
-			apply(ev, done.Position)
-		}
-		e.revision = done.Revision
+		e.follow(applyAt(state, state.Apply), chosen, done)
 		return done.Position, nil
 	}
 	return 0, fault.New(fault.Lock, "%s: %s is being changed by too many at once; try again", command, stream)
@@ -185,28 +181,43 @@ func (s *Service) load(ctx context.Context, stream string, e *streamEntry, apply
 
 // append writes with ids made once, so that a retry after an unknown outcome cannot write twice.
 func (s *Service) append(ctx context.Context, a Actor, command, stream string, at events.Revision, evs []events.Event) (events.Appended, error) {
+	w, err := prepare(a, command, stream, at, evs)
+	if err != nil {
+		return events.Appended{}, err
+	}
+	made, err := s.appendChain(ctx, command, w)
+	if err != nil {
+		return events.Appended{}, err
+	}
+	return made[0], nil
+}
+
+// prepare makes the append of events that were decided on.
+func prepare(a Actor, command, stream string, at events.Revision, evs []events.Event) (events.Write, error) {
 	ids := make([]uuid.UUID, len(evs))
 	for i := range ids {
 		id, err := uuid.NewV7()
 		if err != nil {
-			return events.Appended{}, fmt.Errorf("make event id: %w", err)
+			return events.Write{}, fmt.Errorf("make event id: %w", err)
 		}
 		ids[i] = id
 	}
 	recs, err := events.Encode(events.Meta{Actor: a.UserID, Command: command}, ids, evs...)
-	if err != nil {
-		return events.Appended{}, err
-	}
+	return events.Write{Stream: stream, Expected: at, Events: recs}, err
+}
+
+// appendChain writes, and tries again while the ledger is not to be reached.
+func (s *Service) appendChain(ctx context.Context, command string, writes ...events.Write) ([]events.Appended, error) {
 	wait := appendRetryFirst
 	for {
-		done, err := s.Ledger.Append(ctx, stream, at, recs...)
+		made, err := s.Ledger.AppendChain(ctx, writes...)
 		if !errors.Is(err, events.ErrUnavailable) || ctx.Err() != nil || wait > appendRetryMost {
-			return done, err
+			return made, err
 		}
 		s.Log.Warn("ledger unavailable, trying again", "command", command, "error", err, "in", wait)
 		select {
 		case <-ctx.Done():
-			return events.Appended{}, ctx.Err()
+			return nil, ctx.Err()
 		case <-time.After(wait):
 		}
 		wait *= 2

@@ -65,3 +65,11 @@ func (c streamCache) unlock(e *streamEntry) {
 		delete(c.byKey, old.key)
 	}
 }
+
+// follow takes events that were appended to the stream into its state.
+func (e *streamEntry) follow(apply func(events.Event, events.Position), evs []events.Event, done events.Appended) {
+	for _, ev := range evs {
+		apply(ev, done.Position)
+	}
+	e.revision = done.Revision
+}

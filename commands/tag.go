@@ -26,14 +26,9 @@ func (s *Service) CreateTag(ctx context.Context, a Actor, in CreateTag) (int64, 
 	if err := koji.VerifyName(in.Name); err != nil {
 		return 0, err
 	}
-	id, err := s.claim(ctx, a, name.Tag, in.Name)
-	if err != nil {
-		return 0, err
-	}
-	_, err = DecideNew(ctx, s, a, "create tag", tag.Stream(id), func(t *tag.Tag) ([]events.Event, error) {
+	return makeNamed(ctx, s, a, "create tag", name.Tag, in.Name, tag.Stream, func(id int64, t *tag.Tag) ([]events.Event, error) {
 		return t.Create(id, in.Name, in.Settings, in.Extra, in.Parents...)
 	})
-	return id, err
 }
 
 func (s *Service) decideTag(ctx context.Context, a Actor, command string, id int64, f func(*tag.Tag) ([]events.Event, error)) (events.Position, error) {

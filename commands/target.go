@@ -26,14 +26,9 @@ func (s *Service) CreateTarget(ctx context.Context, a Actor, in Target) (int64, 
 	if there, err := tagmodel.Target(ctx, s.DB, tagmodel.Spec{Name: in.Name}, nil); err != nil || there != nil {
 		return 0, orFault(err, fault.New(fault.Generic, "A build target with the name '%s' already exists", in.Name))
 	}
-	id, err := s.claim(ctx, a, name.Target, in.Name)
-	if err != nil {
-		return 0, err
-	}
-	_, err = Decide(ctx, s, a, "create target", target.Stream(id), func(t *target.Target) ([]events.Event, error) {
+	return makeNamed(ctx, s, a, "create target", name.Target, in.Name, target.Stream, func(id int64, t *target.Target) ([]events.Event, error) {
 		return t.Create(id, in.Name, in.BuildTag, in.DestTag)
 	})
-	return id, err
 }
 
 // EditTarget changes a build target's name and tags.

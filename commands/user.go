@@ -46,14 +46,9 @@ func (s *Service) CreateUser(ctx context.Context, a Actor, in CreateUser) (int64
 	if _, err := new(user.User).Create(0, in.Name, in.Type, in.Status); err != nil {
 		return 0, err
 	}
-	id, err := s.claim(ctx, a, name.User, in.Name)
-	if err != nil {
-		return 0, err
-	}
-	_, err = Decide(ctx, s, a, "create user", user.Stream(id), func(u *user.User) ([]events.Event, error) {
+	return makeNamed(ctx, s, a, "create user", name.User, in.Name, user.Stream, func(id int64, u *user.User) ([]events.Event, error) {
 		return u.Create(id, in.Name, in.Type, in.Status, principals...)
 	})
-	return id, err
 }
 
 // orFault is err, or f if err is nil.

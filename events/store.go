@@ -54,6 +54,13 @@ type Appended struct {
 	Position Position
 }
 
+// Write is an append that is to be made.
+type Write struct {
+	Stream   string
+	Expected Revision
+	Events   []New
+}
+
 // Conflict says that a stream was not where the append expected it. Current is the revision it is at, NoStream if it does not exist.
 type Conflict struct {
 	Stream   string
@@ -118,6 +125,9 @@ type Store interface {
 	// durable and readable. The same ids at the same place again give the first answer again. Errors: *Conflict, ErrUnavailable,
 	// ErrTooLarge, ErrInvalid, or the context's.
 	Append(ctx context.Context, stream string, expected Revision, evs ...New) (Appended, error)
+	// AppendChain makes appends one after the other, as Append does each of them, to streams of their own. The first that is refused ends it: those
+	// before it stand, those after it are not made. It answers for those that were made. A ledger that can makes all of them in one commit.
+	AppendChain(ctx context.Context, writes ...Write) ([]Appended, error)
 	// Read yields the events of a stream in order, from revision from on, at most limit (0: all). A stream that does not exist yields nothing.
 	Read(ctx context.Context, stream string, from Revision, limit int) iter.Seq2[Recorded, error]
 	// ReadAll yields the events after a position in order, at most limit (0: all that there are now).

@@ -40,6 +40,24 @@ func (l *Ledger) Append(ctx context.Context, stream string, expected events.Revi
 	return events.Appended{Revision: events.Revision(w.NextExpectedVersion), Position: p}, nil
 }
 
+// AppendChain implements events.Store: the protocol of this client has no commit over several streams.
+func (l *Ledger) AppendChain(ctx context.Context, writes ...events.Write) ([]events.Appended, error) {
+	for _, w := range writes {
+		if err := events.Check(w.Stream, w.Events); err != nil {
+			return nil, err
+		}
+	}
+	made := make([]events.Appended, 0, len(writes))
+	for _, w := range writes {
+		a, err := l.Append(ctx, w.Stream, w.Expected, w.Events...)
+		if err != nil {
+			return made, err
+		}
+		made = append(made, a)
+	}
+	return made, nil
+}
+
 // expectation translates a revision. Values, not pointers: the client takes a pointer for no expectation at all.
 func expectation(r events.Revision) esdb.ExpectedRevision {
 	switch r {

@@ -16,51 +16,61 @@ const (
 	maxBatchBytes  = 8 << 20
 )
 
-// request is one append on its way to the writer. The writer sends exactly one answer.
+// request is a chain of appends, mostly of one, on its way to the writer. The writer sends exactly one answer.
 type request struct {
-	ctx      context.Context
-	stream   string
-	expected events.Revision
-	evs      []events.New
-	answer   chan answer // buffered: the writer never waits for a caller
+	ctx    context.Context
+	writes []events.Write
+	answer chan answer // buffered: the writer never waits for a caller
 }
 
+// answer is for the appends of a request that were made, and says what ended them.
 type answer struct {
-	at  events.Appended
+	at  []events.Appended
 	err error
 }
 
 // Append implements events.Store. When its context ends while the commit is under way the outcome is not known: it returns ErrUnavailable
 // together with the context's error, and a retry with the same ids finds out.
 func (l *Ledger) Append(ctx context.Context, stream string, expected events.Revision, evs ...events.New) (events.Appended, error) {
-	if err := events.Check(stream, evs); err != nil {
+	at, err := l.AppendChain(ctx, events.Write{Stream: stream, Expected: expected, Events: evs})
+	if err != nil {
 		return events.Appended{}, err
 	}
-	r := &request{ctx, stream, expected, evs, make(chan answer, 1)}
+	return at[0], nil
+}
+
+// AppendChain implements events.Store: one commit.
+func (l *Ledger) AppendChain(ctx context.Context, writes ...events.Write) ([]events.Appended, error) {
+	for _, w := range writes {
+		if err := events.Check(w.Stream, w.Events); err != nil {
+			return nil, err
+		}
+	}
+	r := &request{ctx, writes, make(chan answer, 1)}
 	if err := ctx.Err(); err != nil {
-		return events.Appended{}, l.failure(ctx, "append", err)
+		return nil, l.failure(ctx, "append", err)
 	}
 	if l.open.Err() != nil {
-		return events.Appended{}, l.failure(ctx, "append", nil)
+		return nil, l.failure(ctx, "append", nil)
 	}
 	select {
 	case l.queue <- r:
 	case <-ctx.Done():
-		return events.Appended{}, l.failure(ctx, "append", nil)
+		return nil, l.failure(ctx, "append", nil)
 	case <-l.open.Done():
-		return events.Appended{}, l.failure(ctx, "append", nil)
+		return nil, l.failure(ctx, "append", nil)
 	}
 	select {
 	case a := <-r.answer:
 		return a.at, a.err
 	case <-ctx.Done():
-		return events.Appended{}, l.failure(ctx, "append", nil)
+		return nil, l.failure(ctx, "append", nil)
 	case <-l.written: // came after the writer's last look at the queue, or was answered just before
 		select {
 		case a := <-r.answer:
 			return a.at, a.err
 		default:
-			return events.Appended{}, l.failure(ctx, "append", nil)
+			return nil, l.failure(ctx, "append", nil)
 		}
 	}
 }
@@ -117,9 +127,11 @@ func (l *Ledger) collect(first *request) []*request {
 	for r := first; ; {
 		if r.ctx.Err() == nil {
 			batch = append(batch, r)
-			n += len(r.evs)
-			for _, e := range r.evs {
-				size += len(e.Data) + len(e.Meta)
+			for _, w := range r.writes {
+				n += len(w.Events)
+				for _, e := range w.Events {
+					size += len(e.Data) + len(e.Meta)
+				}
 			}
 		} else {
 			r.answer <- answer{err: l.failure(r.ctx, "append", nil)}

@@ -175,12 +175,12 @@ type place struct {
 func lookUp(ctx context.Context, conn *pgx.Conn, batch []*request) (*facts, error) {
 	f := &facts{tails: make(map[string]events.Revision, len(batch)), seen: map[uuid.UUID]place{}}
 	streams, ids := make([]string, 0, len(batch)), make([][16]byte, 0, len(batch))
-	for _, r := range batch {
-		if _, ok := f.tails[r.stream]; !ok {
-			f.tails[r.stream] = events.NoStream
-			streams = append(streams, r.stream)
+	for w := range writesOf(batch) {
+		if _, ok := f.tails[w.Stream]; !ok {
+			f.tails[w.Stream] = events.NoStream
+			streams = append(streams, w.Stream)
 		}
-		for _, e := range r.evs {
+		for _, e := range w.Events {
 			ids = append(ids, e.ID)
 		}
 	}

@@ -2,6 +2,7 @@ package pgledger
 
 import (
 	"fmt"
+	"iter"
 	"time"
 
 	"moromi/events"
@@ -27,45 +28,65 @@ func (p *plan) columns() []any {
 func decide(batch []*request, f *facts, at time.Time) *plan {
 	p := &plan{answers: make([]answer, len(batch)), at: at}
 	for i, r := range batch {
-		p.answers[i] = p.append(r, f)
+		for _, w := range r.writes {
+			at, err := p.append(w, f)
+			if err != nil {
+				p.answers[i].err = err
+				break
+			}
+			p.answers[i].at = append(p.answers[i].at, at)
+		}
 	}
 	return p
 }
 
-func (p *plan) append(r *request, f *facts) answer {
-	if at, ok := f.repeated(r); ok {
-		return answer{at: at}
-	}
-	tail := f.tails[r.stream]
-	if r.expected != events.Any && r.expected != tail {
-		return answer{err: &events.Conflict{Stream: r.stream, Expected: r.expected, Current: tail}}
-	}
-	for _, e := range r.evs {
-		if _, used := f.seen[e.ID]; used { // a retry would have been repeated: this id belongs to another append
-			return answer{err: fmt.Errorf("%w: id %s is used already", events.ErrInvalid, e.ID)}
+// writesOf gives all appends of a batch.
+func writesOf(batch []*request) iter.Seq[events.Write] {
+	return func(yield func(events.Write) bool) {
+		for _, r := range batch {
+			for _, w := range r.writes {
+				if !yield(w) {
+					return
+				}
+			}
 		}
 	}
-	for _, e := range r.evs {
+}
+
+func (p *plan) append(r events.Write, f *facts) (events.Appended, error) {
+	if at, ok := f.repeated(r); ok {
+		return at, nil
+	}
+	tail := f.tails[r.Stream]
+	if r.Expected != events.Any && r.Expected != tail {
+		return events.Appended{}, &events.Conflict{Stream: r.Stream, Expected: r.Expected, Current: tail}
+	}
+	for _, e := range r.Events {
+		if _, used := f.seen[e.ID]; used { // a retry would have been repeated: this id belongs to another append
+			return events.Appended{}, fmt.Errorf("%w: id %s is used already", events.ErrInvalid, e.ID)
+		}
+	}
+	for _, e := range r.Events {
 		f.head, tail = f.head+1, tail+1
-		f.seen[e.ID] = place{r.stream, tail, f.head}
+		f.seen[e.ID] = place{r.Stream, tail, f.head}
 		p.positions, p.revisions = append(p.positions, int64(f.head)), append(p.revisions, int64(tail))
-		p.streams, p.types, p.ids = append(p.streams, r.stream), append(p.types, e.Type), append(p.ids, e.ID)
+		p.streams, p.types, p.ids = append(p.streams, r.Stream), append(p.types, e.Type), append(p.ids, e.ID)
 		p.datas, p.metas = append(p.datas, present(e.Data)), append(p.metas, present(e.Meta))
 	}
-	f.tails[r.stream] = tail
-	return answer{at: events.Appended{Revision: tail, Position: f.head}}
+	f.tails[r.Stream] = tail
+	return events.Appended{Revision: tail, Position: f.head}, nil
 }
 
 // repeated finds the place of an append that was made before: all its events are in its stream, one after the other and, where an exact
 // revision was expected, right after that.
-func (f *facts) repeated(r *request) (events.Appended, bool) {
-	next, last := r.expected+1, place{}
-	for i, e := range r.evs {
+func (f *facts) repeated(r events.Write) (events.Appended, bool) {
+	next, last := r.Expected+1, place{}
+	for i, e := range r.Events {
 		at, ok := f.seen[e.ID]
-		if !ok || at.stream != r.stream {
+		if !ok || at.stream != r.Stream {
 			return events.Appended{}, false
 		}
-		if i == 0 && r.expected == events.Any {
+		if i == 0 && r.Expected == events.Any {
 			next = at.revision
 		}
 		if at.revision != next {

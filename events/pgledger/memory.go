@@ -27,18 +27,18 @@ func (m *memory) plan(batch []*request, clock func() time.Time) (*plan, *facts) 
 		return nil, nil
 	}
 	f := &facts{head: m.head, at: m.at, tails: make(map[string]events.Revision, len(batch)), seen: map[uuid.UUID]place{}}
-	for _, r := range batch {
-		if _, ok := f.tails[r.stream]; ok {
+	for w := range writesOf(batch) {
+		if _, ok := f.tails[w.Stream]; ok {
 			continue
 		}
-		tail, known := m.tails[r.stream]
+		tail, known := m.tails[w.Stream]
 		if !known {
-			if r.expected != events.NoStream {
+			if w.Expected != events.NoStream {
 				return nil, nil
 			}
 			tail = events.NoStream
 		}
-		f.tails[r.stream] = tail
+		f.tails[w.Stream] = tail
 	}
 	p := decide(batch, f, timeAfter(f.at, clock))
 	for _, a := range p.answers {

@@ -247,3 +247,31 @@ func testNames(t *testing.T, ctx context.Context, s events.Store) {
 		wantStream(t, ctx, s, n, evs[i])
 	}
 }
+
+// testChain: the appends of a chain are made in order, and the first that is refused ends it.
+func testChain(t *testing.T, ctx context.Context, s events.Store) {
+	names, thing, taken := name("names"), name("tag"), name("tag")
+	evs := newEvents(8)
+	mustAppend(t, ctx, s, taken, events.NoStream, evs[0])
+	write := func(stream string, expected events.Revision, evs ...events.New) events.Write {
+		return events.Write{Stream: stream, Expected: expected, Events: evs}
+	}
+	whole := []events.Write{write(names, events.NoStream, evs[1:3]...), write(thing, events.NoStream, evs[3])}
+	for range 2 { // and again, as a retry would
+		made, err := s.AppendChain(ctx, whole...)
+		if err != nil || len(made) != 2 || made[0].Revision != 1 || made[1].Revision != 0 || made[1].Position <= made[0].Position {
+			t.Fatalf("chain: %+v, %v", made, err)
+		}
+	}
+	var conflict *events.Conflict
+	made, err := s.AppendChain(ctx, write(names, 1, evs[4]), write(taken, events.NoStream, evs[5]), write(thing, 0, evs[6]))
+	if !errors.As(err, &conflict) || conflict.Stream != taken || conflict.Current != 0 || len(made) != 1 || made[0].Revision != 2 {
+		t.Errorf("a chain whose second append is refused: %+v, %v", made, err)
+	}
+	if _, err := s.AppendChain(ctx, write(thing, 0, evs[7]), write(names, 2)); !errors.Is(err, events.ErrInvalid) {
+		t.Errorf("a chain with an append of nothing: %v", err)
+	}
+	wantStream(t, ctx, s, names, evs[1], evs[2], evs[4])
+	wantStream(t, ctx, s, taken, evs[0])
+	wantStream(t, ctx, s, thing, evs[3])
+}

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t testing.TB) events.Store) {
 		{"Conflicts", testConflicts},
 		{"Retries", testRetries},
 		{"RetriesAtOnce", testRetriesAtOnce},
+		{"Chain", testChain},
 		{"PartlyKnown", testPartlyKnown},
 		{"Bytes", testBytes},
 		{"TooLarge", testTooLarge},
