@@ -49,6 +49,8 @@ type Scheduler struct {
 	woken   atomic.Int64 // how often somebody woke it
 	ranFor  atomic.Int64 // what woken was when the last whole run began
 	ranAt   atomic.Int64 // how far the read models were then
+	// offered is what hosts had room for when the last run had ended; nil while one runs, and where it is not known.
+	offered atomic.Pointer[offers]
 }
 
 func newScheduler(s *Service) *Scheduler {
@@ -68,14 +70,26 @@ func (sc *Scheduler) Wake() {
 func (sc *Scheduler) Watch(commits []*events.Commit) {
 	for _, c := range commits {
 		for _, e := range c.Events {
-			switch e.(type) {
-			case events.TaskCreated, events.TaskFreed, events.TaskRefused, events.TaskClosed, events.TaskFailed, events.TaskCanceled, events.TaskWaitStarted,
+			switch e := e.(type) {
+			case events.TaskCreated:
+				if !sc.wanted(e) {
+					continue
+				}
+				sc.Wake()
+				return
+			case events.TaskFreed, events.TaskRefused, events.TaskClosed, events.TaskFailed, events.TaskCanceled, events.TaskWaitStarted,
 				events.TaskWeightSet, events.HostConfigured, events.HostJoinedChannel, events.ChannelEdited:
 				sc.Wake()
 				return
 			}
 		}
 	}
+}
+
+// wanted tells whether a host may have room for a new task. Hosts that come to have it wake the scheduler themselves.
+func (sc *Scheduler) wanted(t events.TaskCreated) bool {
+	o := sc.offered.Load()
+	return o == nil || (*o)[offer{t.ChannelID, t.Arch}]
 }
 
 // longestRest bounds how long the scheduler rests.
@@ -116,6 +130,8 @@ func (sc *Scheduler) Once(ctx context.Context) (bool, error) {
 	sc.run.Lock()
 	defer sc.run.Unlock()
 	ran := false
+	sc.offered.Store(nil)
+	var free offers
 	at, woken := sc.service.Models.Position(), sc.woken.Load()
 	err := pgx.BeginFunc(ctx, sc.service.DB, func(tx pgx.Tx) error {
 		if err := tx.QueryRow(ctx, `select pg_try_advisory_xact_lock($1)`, int64(schedulerLock)).Scan(&ran); err != nil || !ran {
@@ -131,11 +147,13 @@ func (sc *Scheduler) Once(ctx context.Context) (bool, error) {
 		if err := sc.assignFree(ctx, hosts); err != nil {
 			return err
 		}
+		free = offersOf(hosts)
 		return sc.takeBack(ctx, hosts)
 	})
 	if ran && err == nil {
 		sc.ranAt.Store(int64(at))
 		sc.ranFor.Store(woken)
+		sc.offered.Store(&free)
 	}
 	return ran, err
 }
@@ -233,9 +251,14 @@ type schedTask struct {
 
 // freeTasks reads the most urgent free tasks of those that a host with room could take: what nobody can take holds up nothing.
 func (sc *Scheduler) freeTasks(ctx context.Context, hosts map[int64]*schedHost) ([]*schedTask, error) {
-	channels, arches := offers(hosts)
-	if len(channels) == 0 {
+	open := offersOf(hosts)
+	if len(open) == 0 {
 		return nil, nil
+	}
+	var channels []int64
+	var arches []string
+	for o := range open {
+		channels, arches = append(channels, o.channel), append(arches, o.arch)
 	}
 	rows, err := sc.service.DB.Query(ctx, `select id, channel_id, arch, weight from task where state = 0 and method <> all($2)
 		and (channel_id, arch) in (select * from unnest($3::bigint[], $4::text[])) order by priority, create_time, id limit $1`,
@@ -249,27 +272,29 @@ func (sc *Scheduler) freeTasks(ctx context.Context, hosts map[int64]*schedHost) 
 	})
 }
 
-// offers gives each channel and arch, side by side, for whose tasks a host has room.
-func offers(hosts map[int64]*schedHost) (channels []int64, arches []string) {
-	type offer struct {
-		channel int64
-		arch    string
-	}
-	seen := map[offer]bool{}
+// offers are the kinds of tasks that some host has room for.
+type offers map[offer]bool
+
+type offer struct {
+	channel int64
+	arch    string
+}
+
+// offersOf gives what the hosts have room for: for the lightest tasks at least.
+func offersOf(hosts map[int64]*schedHost) offers {
+	out := offers{}
 	for _, h := range hosts {
 		if !h.room(0) {
 			continue
 		}
 		for _, c := range h.channels {
-			for _, arch := range append([]string{noArch}, h.arches...) {
-				if o := (offer{c, arch}); !seen[o] {
-					seen[o] = true
-					channels, arches = append(channels, c), append(arches, arch)
-				}
+			out[offer{c, noArch}] = true
+			for _, arch := range h.arches {
+				out[offer{c, arch}] = true
 			}
 		}
 	}
-	return channels, arches
+	return out
 }
 
 // noArch is the arch of tasks that any host of their channel takes.

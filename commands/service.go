@@ -18,6 +18,7 @@ import (
 	"moromi/internal/koji"
 	"moromi/internal/storage"
 	"moromi/projections"
+	"moromi/projections/query"
 )
 
 // readModelWait bounds how long a command waits for its own effect to be readable. It is generous: the ordinary wait is about a millisecond;
@@ -66,6 +67,8 @@ type Service struct {
 	naming chan struct{}
 	// perms are users' permissions, those of their groups included.
 	perms *projections.Memo[int64, []string]
+	// channels are channels by name; nil: there is none.
+	channels *projections.Memo[string, query.Row]
 	// moving is held by the commands that change the files of builds; see withBuildFiles.
 	moving chan struct{}
 	// sideTagging is held by the one command of this process that makes a side tag, so that rules that count them count all.
@@ -77,7 +80,8 @@ type Service struct {
 // NewService makes a service.
 func NewService(ledger events.Store, models *projections.Engine, db *pgxpool.Pool, log *slog.Logger, clock func() time.Time) *Service {
 	s := &Service{Ledger: ledger, Models: models, DB: db, Policies: NewPolicies(db, models, log), Decisions: NewDecisions(db, log, clock), Log: log, Clock: clock,
-		streams: newStreamCache(streamCacheSize), perms: projections.NewMemo[int64, []string](models, "user", "catalog"), Repos: DefaultRepoConfig(), Notify: DefaultNotifyConfig(),
+		streams: newStreamCache(streamCacheSize), perms: projections.NewMemo[int64, []string](models, "user", "catalog"),
+		channels: projections.NewMemo[string, query.Row](models, "channel", "host"), Repos: DefaultRepoConfig(), Notify: DefaultNotifyConfig(),
 		SideTag: DefaultSideTagConfig(), FailedTree: DefaultFailedTreeConfig(), sideTagging: make(chan struct{}, 1),
 		naming: make(chan struct{}, 1), moving: make(chan struct{}, maxFileCommands), listing: make(chan struct{}, maxListings)}
 	s.Scheduler = newScheduler(s)

@@ -11,6 +11,7 @@ import (
 	"moromi/internal/koji"
 	"moromi/internal/xmlrpc"
 	hostmodel "moromi/projections/host"
+	"moromi/projections/query"
 	taskmodel "moromi/projections/task"
 )
 
@@ -180,7 +181,7 @@ func (s *Service) channelOf(ctx context.Context, r Ruling, asked, parent int64) 
 
 // channelID gives the id of a channel, enabled or not.
 func (s *Service) channelID(ctx context.Context, key any) (int64, error) {
-	ch, err := hostmodel.Channel(ctx, s.DB, key)
+	ch, err := s.channel(ctx, key)
 	if err == nil && ch == nil {
 		err = fault.New(fault.Generic, "No such channel: %v", key)
 	}
@@ -190,8 +191,20 @@ func (s *Service) channelID(ctx context.Context, key any) (int64, error) {
 	return ch["id"].(int64), nil
 }
 
+// channel finds a channel by its id (int64) or name (string); nil if there is none. The row is everybody's.
+func (s *Service) channel(ctx context.Context, key any) (query.Row, error) {
+	read := func() (query.Row, error) { return hostmodel.Channel(ctx, s.DB, key) }
+	if n, named := key.(string); named && len(n) <= rememberedName {
+		return s.channels.Get(n, read)
+	}
+	return read()
+}
+
+// rememberedName bounds the names in memos: anybody may ask for anything.
+const rememberedName = 128
+
 func (s *Service) enabledChannel(ctx context.Context, key any) (int64, error) {
-	ch, err := hostmodel.Channel(ctx, s.DB, key)
+	ch, err := s.channel(ctx, key)
 	if err != nil {
 		return 0, err
 	}

@@ -224,6 +224,50 @@ func TestSchedulerPlaces(t *testing.T) {
 	}
 }
 
+// TestSchedulerRests: a new task that no host has room for does not wake the scheduler, and what makes room does.
+func TestSchedulerRests(t *testing.T) {
+	t.Parallel()
+	s := commandtest.New(t)
+	ctx := t.Context()
+	intel := builder(t, s, "intel", "x86_64")
+	channel := must[int64](t)(s.CreateChannel(ctx, admin, "fast", nil))
+	mk := func(arch string, channel any) func() {
+		return func() {
+			must[int64](t)(s.MakeTask(ctx, admin, commands.MakeTask{Method: "x", Arch: arch, Channel: channel}))
+		}
+	}
+	schedule(t, s)
+	for _, step := range []struct {
+		what string
+		do   func()
+		wake bool
+	}{
+		{"a task for another arch", mk("s390x", nil), false},
+		{"a task in an empty channel", mk("noarch", "fast"), false},
+		{"a task for the host", mk("x86_64", nil), true},
+		{"a task for any host", mk("noarch", nil), true},
+		{"a channel with a host", func() {
+			if err := s.JoinChannel(ctx, admin, intel, channel, "fast"); err != nil {
+				t.Fatal(err)
+			}
+		}, true},
+		{"a task for a host that has no room left", mk("noarch", "fast"), false},
+		{"a host that is not ready any more", func() {
+			if err := s.ReportHost(ctx, intel, 0, false, nil); err != nil {
+				t.Fatal(err)
+			}
+		}, true},
+		{"a task for it", mk("x86_64", nil), false},
+	} {
+		before := s.Scheduler.Woken()
+		step.do()
+		if woken := s.Scheduler.Woken() > before; woken != step.wake {
+			t.Errorf("%s: woken %v, want %v", step.what, woken, step.wake)
+		}
+		schedule(t, s)
+	}
+}
+
 func TestSchedulerTakesBack(t *testing.T) {
 	t.Parallel()
 	s := commandtest.New(t)
