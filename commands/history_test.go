@@ -44,6 +44,7 @@ func TestHistory(t *testing.T) {
 	id, at := s.past()
 	const table = "build_target_config"
 	yes, no, nobody, admin, dest := true, false, int64(9999), int64(1), s.child["id"].(int64)
+	build := s.parent["id"].(int64)
 	year := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
 		name string
@@ -54,7 +55,8 @@ func TestHistory(t *testing.T) {
 	}{
 		{"all", history.Filter{}, at[:2], "revoke_event", []any{at[1], at[2]}},
 		{"target", history.Filter{Target: &id}, at[:2], "build_target.name", []any{"new", "new"}},
-		{"either tag", history.Filter{Tag: &dest}, at[1:2], "dest_tag.name", []any{"child"}},
+		{"destination tag", history.Filter{Tag: &dest}, at[1:2], "dest_tag.name", []any{"child"}},
+		{"build tag is another's", history.Filter{Tag: &build}, at[:1], "dest_tag.name", []any{"parent"}},
 		{"of another", history.Filter{Target: &nobody}, nil, "", nil},
 		{"active", history.Filter{Active: &yes}, nil, "", nil},
 		{"not active", history.Filter{Active: &no}, at[:2], "active", []any{nil, nil}},
@@ -79,7 +81,7 @@ func TestHistory(t *testing.T) {
 			t.Errorf("%s: %v with %s %v, want %v with %v", c.name, got, c.key, vals, c.want, c.vals)
 		}
 	}
-	rows := s.versions(table, history.Filter{}, query.Opts{Order: "-create_event", Limit: 1})
+	rows := s.versions(table, history.Filter{}, query.Opts{Order: "-build_target_config.create_event", Limit: 1})
 	if len(rows) != 1 || rows[0]["create_event"] != at[1] || rows[0]["creator_name"] != "kojiadmin" {
 		t.Errorf("the last version is %v", rows)
 	}

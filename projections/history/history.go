@@ -125,10 +125,16 @@ func (t table) query(name string, f Filter) *query.Query {
 	for _, c := range t.own {
 		cols = append(cols, query.Col{Name: c, Expr: "v." + c})
 	}
+	var ofTable []query.Col // the table's columns by their own names, which Koji orders by, too
+	for _, c := range cols {
+		if own, ok := strings.CutPrefix(c.Expr, "v."); ok {
+			ofTable = append(ofTable, query.Col{Name: name + "." + own, Expr: c.Expr})
+		}
+	}
 	for _, c := range t.named {
 		cols = append(cols, query.Col{Name: c.name, Expr: c.expr})
 	}
-	q := query.New(cols, name+" v").Join("join events ev1 on ev1.id = v.create_event left join events ev2 on ev2.id = v.revoke_event").
+	q := query.New(cols, name+" v").Sortable(ofTable...).Join("join events ev1 on ev1.id = v.create_event left join events ev2 on ev2.id = v.revoke_event").
 		Join("left join users creator on creator.id = v.creator_id left join users revoker on revoker.id = v.revoker_id").Join(t.joins)
 	// The limits are a row of the statement, so that columns and conditions name them without values in between.
 	q.Join("cross join (select ?::bigint editor, ?::bigint after_event, ?::bigint before_event, ?::timestamptz after_time, ?::timestamptz before_time) f",

@@ -10,7 +10,7 @@ type table struct {
 	own   []string            // the table's own columns
 	named []column            // names of what they refer to
 	joins string              // for named
-	where map[filter][]string // which SQL columns a filter compares with: any of them must match
+	where map[filter][]string // which SQL columns a filter compares with: any of them must match. Of several that Koji could mean, it is the one that Koji takes
 }
 
 // filter is a kind of thing that history can be limited to.
@@ -66,7 +66,7 @@ var tables = map[string]table{
 		where: map[filter][]string{byUser: {"v.user_id"}, byPermission: {"v.perm_id"}}},
 	"user_groups": {own: []string{"user_id", "group_id"}, named: []column{userName, {"group.name", "usergroup.name"}},
 		joins: joinUser + " left join users usergroup on usergroup.id = v.group_id",
-		where: map[filter][]string{byUser: {"v.user_id", "v.group_id"}}},
+		where: map[filter][]string{byUser: {"v.group_id"}}},
 	"cg_users": {own: []string{"user_id", "cg_id"}, named: []column{userName, {"content_generator.name", "content_generator.name"}},
 		joins: joinUser + " left join content_generator on content_generator.id = v.cg_id",
 		where: map[filter][]string{byUser: {"v.user_id"}, byGenerator: {"v.cg_id"}}},
@@ -79,7 +79,7 @@ var tables = map[string]table{
 	"build_target_config": {own: []string{"build_target_id", "build_tag", "dest_tag"},
 		named: []column{{"build_target.name", "build_target.name"}, {"build_tag.name", "build_tag.name"}, {"dest_tag.name", "dest_tag.name"}},
 		joins: " left join build_target on build_target.id = v.build_target_id left join tag build_tag on build_tag.id = v.build_tag left join tag dest_tag on dest_tag.id = v.dest_tag",
-		where: map[filter][]string{byTarget: {"v.build_target_id"}, byTag: {"v.build_tag", "v.dest_tag"}}},
+		where: map[filter][]string{byTarget: {"v.build_target_id"}, byTag: {"v.dest_tag"}}},
 	"external_repo_config": {own: []string{"external_repo_id", "url"}, named: []column{repoName}, joins: joinRepo,
 		where: map[filter][]string{byExternalRepo: {"v.external_repo_id"}}},
 	"external_repo_data": {own: []string{"external_repo_id", "data"}, named: []column{repoName}, joins: joinRepo,
@@ -101,7 +101,7 @@ var tables = map[string]table{
 	"group_config": {own: []string{"group_id", "tag_id", "blocked", "exported", "display_name", "is_default", "uservisible", "description", "langonly", "biarchonly"},
 		named: []column{groupName, tagName}, joins: joinGroups + joinTag, where: also(ofTag, byGroup, "v.group_id")},
 	"group_req_listing": {own: []string{"group_id", "tag_id", "req_id", "blocked", "type", "is_metapkg"}, named: []column{groupName, tagName, {"req.name", "req.name"}},
-		joins: joinGroups + joinTag + " left join groups req on req.id = v.req_id", where: also(ofTag, byGroup, "v.group_id", "v.req_id")},
+		joins: joinGroups + joinTag + " left join groups req on req.id = v.req_id", where: also(ofTag, byGroup, "v.req_id")},
 	"group_package_listing": {own: []string{"group_id", "tag_id", "package", "blocked", "type", "basearchonly", "requires"}, named: []column{groupName, tagName},
 		joins: joinGroups + joinTag, where: also(also(ofTag, byGroup, "v.group_id"), byPackageName, "v.package")},
 }

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"moromi/aggregates/name"
@@ -133,11 +134,17 @@ func historyTimes(f *history.Filter, kw map[string]any) (err error) {
 	for k, to := range map[string]**int64{"afterEvent": &f.AfterEvent, "beforeEvent": &f.BeforeEvent} {
 		switch v := kw[k].(type) {
 		case nil:
+			continue
 		case int64:
 			*to = &v
-		default:
-			return fault.New(fault.Parameter, "%s must be an event's id, not %s", k, pyType(v))
+			continue
+		case string: // clients that pass on what somebody typed
+			if id, err := strconv.ParseInt(v, 10, 64); err == nil {
+				*to = &id
+				continue
+			}
 		}
+		return fault.New(fault.Parameter, "%s must be an event's id, not %s", k, clip(pyRepr(kw[k])))
 	}
 	return nil
 }
