@@ -2,6 +2,7 @@ package commands_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"moromi/projections/event"
 	"moromi/projections/history"
 	"moromi/projections/query"
+	"moromi/projections/tag"
 )
 
 // versions gives the versions of a table that a filter lets through.
@@ -148,7 +150,8 @@ func TestEvents(t *testing.T) {
 	if last["id"] != s.position() {
 		t.Errorf("the last event is %v, want %d", last["id"], s.position())
 	}
-	same, err := event.Get(ctx, s.DB, last["id"].(int64))
+	end := last["id"].(int64)
+	same, err := event.Get(ctx, s.DB, end, end)
 	s.ok(err)
 	if same["ts"] != last["ts"] {
 		t.Errorf("its time is %v and %v", same["ts"], last["ts"])
@@ -156,7 +159,8 @@ func TestEvents(t *testing.T) {
 	long := 0.0
 	for name, find := range map[string]func() (query.Row, error){
 		"before all": func() (query.Row, error) { return event.Last(ctx, s.DB, &long) },
-		"unknown":    func() (query.Row, error) { return event.Get(ctx, s.DB, 1<<40) },
+		"unknown":    func() (query.Row, error) { return event.Get(ctx, s.DB, end+1, end) },
+		"no id":      func() (query.Row, error) { return event.Get(ctx, s.DB, 0, end) },
 	} {
 		if r, err := find(); err != nil || r != nil {
 			t.Errorf("%s: %v, %v, want nothing", name, r, err)
@@ -165,6 +169,40 @@ func TestEvents(t *testing.T) {
 	later := last["ts"].(float64) + 1
 	if r, err := event.Last(ctx, s.DB, &later); err != nil || r["id"] != last["id"] {
 		t.Errorf("before %f: %v, %v", later, r, err)
+	}
+}
+
+// TestEventsBetweenChanges asks for all positions there are: clients reckon with the numbers of events. As of each, a tag that two changes of
+// several events each made and filled is as the changes up to it left it.
+func TestEventsBetweenChanges(t *testing.T) {
+	t.Parallel()
+	s := newTagSite(t)
+	ctx := t.Context()
+	before := s.position()
+	id, err := s.CreateTag(ctx, s.actor, commands.CreateTag{Name: "between", Extra: map[string]json.RawMessage{"a": json.RawMessage("1"), "b": json.RawMessage("2")}})
+	s.ok(err)
+	row, err := tag.Get(ctx, s.DB, tag.Spec{ID: id}, nil, false)
+	s.ok(err)
+	rows := s.versions("tag_config", history.Filter{Tag: &id}, query.Opts{})
+	made := rows[0]["create_event"].(int64)
+	end := s.position()
+	if made <= before+1 {
+		t.Fatalf("the tag was made at %d, right after %d: there is nothing between changes", made, before)
+	}
+	ts := 0.0
+	for at := int64(1); at <= end; at++ {
+		e, err := event.Get(ctx, s.DB, at, end)
+		s.ok(err)
+		if e["id"] != at || e["ts"].(float64) < ts {
+			t.Errorf("event %d is %v, after one of %f", at, e, ts)
+		}
+		ts = e["ts"].(float64)
+		then, err := tag.Get(ctx, s.DB, tag.Spec{ID: id}, &at, false)
+		s.ok(err)
+		delete(then, "query_event")
+		if at < made && then != nil || at >= made && !maps.EqualFunc(then, row, func(a, b any) bool { return fmt.Sprint(a) == fmt.Sprint(b) }) {
+			t.Errorf("as of %d, the tag made at %d is %v", at, made, then)
+		}
 	}
 }
 

@@ -36,7 +36,7 @@ func (d Deps) getEvent(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := event.Get(c.Context(), d.DB, id)
+	r, err := event.Get(c.Context(), d.DB, id, int64(d.Service.Models.Position()))
 	return eventOr(r, err, a.Bool("strict"))
 }
 
