@@ -54,6 +54,16 @@ func (s *Service) by(ctx context.Context, host int64, taskID *int64) (buildroot.
 	return buildroot.By{Host: host, Task: taskID}, nil
 }
 
+// OwnsBuildroot refuses a buildroot that is not there, not the host's or not the task's, and with a task that is not the host's.
+func (s *Service) OwnsBuildroot(ctx context.Context, a Actor, host, id int64, taskID *int64) error {
+	by, err := s.by(ctx, host, taskID)
+	if err != nil {
+		return err
+	}
+	_, err = Decide(ctx, s, a, "look at buildroot", buildroot.Stream(id), func(b *buildroot.Buildroot) ([]events.Event, error) { return nil, b.Owned(id, by) })
+	return err
+}
+
 // SetBuildrootState takes a buildroot of the host to another state.
 func (s *Service) SetBuildrootState(ctx context.Context, a Actor, host, id int64, state koji.BuildrootState, taskID *int64) error {
 	by, err := s.by(ctx, host, taskID)

@@ -67,7 +67,7 @@ func (s *Service) hostUser(ctx context.Context, a Actor, in CreateHost) (int64, 
 	if u["usertype"].(int64) == int64(koji.UserHost) {
 		return id, nil
 	}
-	if !in.Force {
+	if !in.Force || u["usertype"].(int64) != int64(koji.UserNormal) {
 		return 0, fault.New(fault.Generic, "user %s already exists and it is not a host", in.Name)
 	}
 	return id, s.decideUser(ctx, a, "make user a host", id, func(u *user.User) ([]events.Event, error) { return u.BecomeHost(), nil })

@@ -20,7 +20,7 @@ type Notification struct {
 
 // RegisterNotification has a user told of builds; only the user or an administrator may.
 func (s *Service) RegisterNotification(ctx context.Context, a Actor, in Notification) error {
-	if err := mayNotify(a, in.UserID, "create notifications"); err != nil {
+	if err := MayNotify(a, in.UserID, "create notifications"); err != nil {
 		return err
 	}
 	id, err := s.newNotification(ctx, a, in.UserID, "notification", func(b *notification.Book) error { return b.Fresh(in.About, in.SuccessOnly) })
@@ -32,14 +32,26 @@ func (s *Service) RegisterNotification(ctx context.Context, a Actor, in Notifica
 	})
 }
 
-// EditNotification changes what a notification is about.
-func (s *Service) EditNotification(ctx context.Context, a Actor, id int64, about notification.Subject, successOnly bool) error {
+// MayEditNotification refuses a notification that is not there, and one of somebody else.
+func (s *Service) MayEditNotification(ctx context.Context, a Actor, id int64) error {
+	_, err := s.editable(ctx, a, id)
+	return err
+}
+
+// editable gives the user of a notification that the actor may edit.
+func (s *Service) editable(ctx context.Context, a Actor, id int64) (user int64, err error) {
 	n, err := s.theNotification(ctx, notifymodel.Registered(), id)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	user := n["user_id"].(int64)
-	if err := mayNotify(a, user, "update notifications"); err != nil {
+	user = n["user_id"].(int64)
+	return user, MayNotify(a, user, "update notifications")
+}
+
+// EditNotification changes what a notification is about.
+func (s *Service) EditNotification(ctx context.Context, a Actor, id int64, about notification.Subject, successOnly bool) error {
+	user, err := s.editable(ctx, a, id)
+	if err != nil {
 		return err
 	}
 	return s.decideNotification(ctx, a, "update notification", user, func(b *notification.Book) ([]events.Event, error) {
@@ -54,7 +66,7 @@ func (s *Service) DeleteNotification(ctx context.Context, a Actor, id int64) err
 		return err
 	}
 	user := n["user_id"].(int64)
-	if err := mayNotify(a, user, "delete notifications"); err != nil {
+	if err := MayNotify(a, user, "delete notifications"); err != nil {
 		return err
 	}
 	return s.decideNotification(ctx, a, "delete notification", user, func(b *notification.Book) ([]events.Event, error) { return b.Remove(id) })
@@ -62,7 +74,7 @@ func (s *Service) DeleteNotification(ctx context.Context, a Actor, id int64) err
 
 // BlockNotification keeps a user from being told of builds.
 func (s *Service) BlockNotification(ctx context.Context, a Actor, user int64, about notification.Subject) error {
-	if err := mayNotify(a, user, "create notification blocks"); err != nil {
+	if err := MayNotify(a, user, "create notification blocks"); err != nil {
 		return err
 	}
 	id, err := s.newNotification(ctx, a, user, "notification_block", func(b *notification.Book) error { return b.FreshBlock(about) })
@@ -81,7 +93,7 @@ func (s *Service) UnblockNotification(ctx context.Context, a Actor, id int64) er
 		return err
 	}
 	user := n["user_id"].(int64)
-	if err := mayNotify(a, user, "delete notification blocks"); err != nil {
+	if err := MayNotify(a, user, "delete notification blocks"); err != nil {
 		return err
 	}
 	return s.decideNotification(ctx, a, "delete notification block", user, func(b *notification.Book) ([]events.Event, error) { return b.Unblock(id) })
@@ -109,8 +121,8 @@ func (s *Service) theNotification(ctx context.Context, k notifymodel.Kind, id in
 	return n, err
 }
 
-// mayNotify refuses to change what someone else is told.
-func mayNotify(a Actor, user int64, what string) error {
+// MayNotify refuses to change what someone else is told.
+func MayNotify(a Actor, user int64, what string) error {
 	if a.UserID == user || a.Admin {
 		return nil
 	}

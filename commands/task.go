@@ -279,8 +279,11 @@ func (s *Service) FreeHostTask(ctx context.Context, a Actor, id, host int64) err
 // RefuseTask notes that a host will not take a task that it was given, and frees the task.
 func (s *Service) RefuseTask(ctx context.Context, a Actor, id, host int64, soft bool, message string) error {
 	refused, err := s.decideTask(ctx, a, "refuse task", id, func(t *task.Task) ([]events.Event, error) {
-		if t.HostID != host {
+		switch {
+		case t.HostID != host:
 			return nil, nil
+		case t.State.Finished():
+			return nil, fault.New(fault.Generic, "Cannot free task %d, state is %s", id, t.State)
 		}
 		return t.Refuse(host, soft, true, message), nil
 	})

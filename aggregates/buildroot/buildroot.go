@@ -52,8 +52,8 @@ type By struct {
 	Task *int64
 }
 
-// owned refuses everyone but the buildroot's host and, if one is named, its task.
-func (b *Buildroot) owned(id int64, by By) error {
+// Owned refuses everyone but the buildroot's host and, if one is named, its task.
+func (b *Buildroot) Owned(id int64, by By) error {
 	switch {
 	case !b.exists:
 		return fault.New(fault.Generic, "no buildroot with ID: %d", id)
@@ -69,7 +69,7 @@ func (b *Buildroot) owned(id int64, by By) error {
 
 // SetState takes the buildroot to another state. An expired one stays so.
 func (b *Buildroot) SetState(id int64, by By, to koji.BuildrootState) ([]events.Event, error) {
-	if err := b.owned(id, by); err != nil {
+	if err := b.Owned(id, by); err != nil {
 		return nil, err
 	}
 	switch {
@@ -85,7 +85,7 @@ func (b *Buildroot) SetState(id int64, by By, to koji.BuildrootState) ([]events.
 
 // Listable tells why the buildroot's list cannot be set (update false: while it is INIT) or added to (while it is BUILDING).
 func (b *Buildroot) Listable(id int64, by By, update bool) error {
-	if err := b.owned(id, by); err != nil {
+	if err := b.Owned(id, by); err != nil {
 		return err
 	}
 	want := koji.BuildrootInit

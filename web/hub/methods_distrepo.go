@@ -188,7 +188,10 @@ func (d Deps) hostDistRepoMove(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := d.initRepo(c, id)
+	r, err := d.theRepo(c, id)
+	if err == nil {
+		err = mustBeInit(r)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	hostaggregate "moromi/aggregates/host"
 	"moromi/commands"
 	"moromi/internal/fault"
+	"moromi/internal/koji"
 	"moromi/projections/host"
 	"moromi/projections/query"
 )
@@ -121,6 +122,9 @@ func (d Deps) addHost(c *Call, a Args) (any, error) {
 	var err error
 	if in.Name, err = a.Reject(fault.Generic).String("hostname"); err != nil {
 		return nil, err
+	}
+	if err := koji.VerifyHostName(in.Name); err != nil {
+		return nil, err // before a look at the arches
 	}
 	if in.Arches, err = a.Strings("arches"); err != nil {
 		return nil, err

@@ -7,7 +7,6 @@ import (
 	"moromi/internal/koji"
 	"moromi/internal/xmlrpc"
 	"moromi/projections/build"
-	"moromi/projections/buildroot"
 	"moromi/projections/rpm"
 )
 
@@ -177,7 +176,7 @@ func (d Deps) hostMoveBuildToScratch(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) hostNewBuildRoot(c *Call, a Args) (any, error) {
-	host, actor, repo, err := d.hostCall(c, a, "repo")
+	host, task, err := d.hostTask(c, a)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +184,11 @@ func (d Deps) hostNewBuildRoot(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	task, err := a.IntOrNil("task_id")
+	repo, err := a.Int("repo")
+	if err != nil {
+		return nil, err
+	}
+	actor, err := d.actor(c)
 	if err != nil {
 		return nil, err
 	}
@@ -193,22 +196,15 @@ func (d Deps) hostNewBuildRoot(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) hostSetBuildRootState(c *Call, a Args) (any, error) {
-	host, actor, id, err := d.hostCall(c, a, "brootid")
+	r, err := d.rootCall(c, a)
 	if err != nil {
-		return nil, err
-	}
-	if err := d.buildrootFor(c, a, host, id); err != nil {
 		return nil, err
 	}
 	state, err := rootState(a.Get("state"))
 	if err != nil {
 		return nil, err
 	}
-	task, err := a.IntOrNil("task_id")
-	if err != nil {
-		return nil, err
-	}
-	return nil, d.Service.SetBuildrootState(c.Context(), actor, host, id, state, task)
+	return nil, d.Service.SetBuildrootState(c.Context(), r.actor, r.host, r.id, state, r.task)
 }
 
 // rootState reads a buildroot's state by name or number.
@@ -221,29 +217,10 @@ func rootState(v any) (koji.BuildrootState, error) {
 	return 0, fault.New(fault.Generic, "Invalid buildroot state: %s", clip(pyRepr(v)))
 }
 
-// buildrootFor refuses the id of no buildroot, and a task that the host does not run.
-func (d Deps) buildrootFor(c *Call, a Args, host, id int64) error {
-	r, err := buildroot.Get(c.Context(), d.DB, id, nil)
-	if err == nil && r == nil {
-		err = fault.New(fault.Generic, "no buildroot with ID: %d", id)
-	}
-	if err != nil {
-		return err
-	}
-	task, err := a.IntOrNil("task_id")
-	if err == nil && task != nil {
-		err = d.Service.OwnsTask(c.Context(), *task, host)
-	}
-	return err
-}
-
 func (d Deps) hostListBuildRoot(update bool) func(*Call, Args) (any, error) {
 	return func(c *Call, a Args) (any, error) {
-		host, actor, id, err := d.hostCall(c, a, "brootid")
+		r, err := d.rootCall(c, a)
 		if err != nil {
-			return nil, err
-		}
-		if err := d.buildrootFor(c, a, host, id); err != nil {
 			return nil, err
 		}
 		list, err := a.List("rpmlist")
@@ -256,11 +233,7 @@ func (d Deps) hostListBuildRoot(update bool) func(*Call, Args) (any, error) {
 				return nil, err
 			}
 		}
-		task, err := a.IntOrNil("task_id")
-		if err != nil {
-			return nil, err
-		}
-		return nil, d.Service.ListBuildroot(c.Context(), actor, host, id, rpms, update, task)
+		return nil, d.Service.ListBuildroot(c.Context(), r.actor, r.host, r.id, rpms, update, r.task)
 	}
 }
 

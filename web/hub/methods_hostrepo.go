@@ -72,11 +72,17 @@ func (d Deps) hostRepoDone(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := d.initRepo(c, id)
+	r, err := d.theRepo(c, id)
 	if err != nil {
 		return nil, err
 	}
 	data, err := a.Map("data")
+	if err == nil && a.IsNil("data") {
+		err = a.wrong("data", "dict")
+	}
+	if err == nil {
+		err = mustBeInit(r)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -105,19 +111,20 @@ func (d Deps) hostRepoDone(c *Call, a Args) (any, error) {
 	return nil, d.linkLatest(dir)
 }
 
-// initRepo gives a repository that must be INIT.
-func (d Deps) initRepo(c *Call, id int64) (query.Row, error) {
+// theRepo gives a repository, which must be there.
+func (d Deps) theRepo(c *Call, id int64) (query.Row, error) {
 	r, err := repo.Get(c.Context(), d.DB, id, nil)
-	if err != nil {
-		return nil, err
+	if err == nil && r == nil {
+		err = fault.New(fault.Generic, "No such repo: %d", id)
 	}
-	if r == nil {
-		return nil, fault.New(fault.Generic, "No such repo: %d", id)
-	}
+	return r, err
+}
+
+func mustBeInit(r query.Row) error {
 	if st := koji.RepoState(r["state"].(int64)); st != koji.RepoInit {
-		return nil, fault.New(fault.Generic, "Repo %d not in INIT state (got %s)", id, st)
+		return fault.New(fault.Generic, "Repo %d not in INIT state (got %s)", r["id"], st)
 	}
-	return r, nil
+	return nil
 }
 
 func (d Deps) linkLatest(r storage.Repo) error {

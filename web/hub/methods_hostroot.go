@@ -8,17 +8,49 @@ import (
 	"moromi/internal/maven"
 )
 
-// rootCall is what the calls about the archives of a buildroot have in common.
-func (d Deps) rootCall(c *Call, a Args) (host int64, actor commands.Actor, root, task int64, err error) {
-	if host, actor, root, err = d.hostCall(c, a, "brootid"); err != nil {
-		return 0, actor, 0, 0, err
+// rootCall is what the calls about a buildroot have in common: the host whose it is and, if it names one, the task that it was made for.
+type rootCall struct {
+	actor    commands.Actor
+	host, id int64
+	task     *int64
+}
+
+// rootCall reads who calls about which buildroot. As in Koji, the task is looked at first, then the buildroot and whose it is, and only then
+// what is said about it.
+func (d Deps) rootCall(c *Call, a Args) (r rootCall, err error) {
+	if r.host, r.task, err = d.hostTask(c, a); err != nil {
+		return r, err
 	}
-	task, err = a.Int("task_id")
-	return host, actor, root, task, err
+	if r.id, err = a.Int("brootid"); err != nil {
+		return r, err
+	}
+	if r.actor, err = d.actor(c); err != nil {
+		return r, err
+	}
+	return r, d.Service.OwnsBuildroot(c.Context(), r.actor, r.host, r.id, r.task)
+}
+
+// hostTask gives the calling host and the task that it names, which it must have open; nil if it names none.
+func (d Deps) hostTask(c *Call, a Args) (host int64, task *int64, err error) {
+	if host, err = c.RequireHost(); err != nil {
+		return 0, nil, err
+	}
+	if task, err = a.IntOrNil("task_id"); err != nil || task == nil {
+		return host, nil, err
+	}
+	return host, task, d.Service.OwnsTask(c.Context(), *task, host)
+}
+
+// taskRootCall is rootCall where a task must be named.
+func (d Deps) taskRootCall(c *Call, a Args) (rootCall, error) {
+	if _, err := a.Int("task_id"); err != nil {
+		return rootCall{}, err
+	}
+	return d.rootCall(c, a)
 }
 
 func (d Deps) hostListRootArchives(c *Call, a Args) (any, error) {
-	host, actor, root, task, err := d.rootCall(c, a)
+	root, err := d.taskRootCall(c, a)
 	if err != nil {
 		return nil, err
 	}
@@ -39,18 +71,18 @@ func (d Deps) hostListRootArchives(c *Call, a Args) (any, error) {
 			return nil, r.err
 		}
 	}
-	return nil, d.Service.ListRootArchives(c.Context(), actor, host, task, root, ids, a.Bool("project"))
+	return nil, d.Service.ListRootArchives(c.Context(), root.actor, root.host, *root.task, root.id, ids, a.Bool("project"))
 }
 
 func (d Deps) hostListMavenRoot(c *Call, a Args) (any, error) {
 	if d.NoMaven {
 		return nil, errNoMaven
 	}
-	host, actor, root, task, err := d.rootCall(c, a)
+	root, err := d.taskRootCall(c, a)
 	if err != nil {
 		return nil, err
 	}
-	in := commands.MavenRoot{HostID: host, TaskID: task, BuildrootID: root, Project: a.Bool("project"), IgnoreUnknown: a.Bool("ignore_unknown")}
+	in := commands.MavenRoot{HostID: root.host, TaskID: *root.task, BuildrootID: root.id, Project: a.Bool("project"), IgnoreUnknown: a.Bool("ignore_unknown")}
 	if in.Files, err = mavenFiles(a, "mavenlist"); err != nil {
 		return nil, err
 	}
@@ -68,7 +100,7 @@ func (d Deps) hostListMavenRoot(c *Call, a Args) (any, error) {
 			in.ExtraBuilds = append(in.ExtraBuilds, v)
 		}
 	}
-	return nil, d.Service.ListMavenRoot(c.Context(), actor, in)
+	return nil, d.Service.ListMavenRoot(c.Context(), root.actor, in)
 }
 
 // mavenFiles reads lists of files by artifact: structs of maven_info and files, these structs of path, filename and size.

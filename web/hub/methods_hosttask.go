@@ -19,7 +19,7 @@ func hostTaskMethods(d Deps) []Method {
 		{Name: "host.closeTask", Params: "task_id, response", Auth: Host, Write: true, Help: "Finish a task with an XML-RPC response document.", Func: d.hostFinishTask(false)},
 		{Name: "host.failTask", Params: "task_id, response", Auth: Host, Write: true, Help: "Finish a task with an XML-RPC fault document.", Func: d.hostFinishTask(true)},
 		{Name: "host.freeTasks", Params: "tasks", Auth: Host, Write: true, Help: "Give tasks back to the scheduler.", Func: d.hostFreeTasks},
-		{Name: "host.refuseTask", Params: "task_id, soft=True, msg=''", Auth: Host, Write: true, Help: "Refuse a task for good or, softly, for a while.", Func: d.hostRefuseTask},
+		{Name: "host.refuseTask", Params: "task_id, soft=True, msg=''", Auth: Host, Write: true, First: refusal, Help: "Refuse a task for good or, softly, for a while.", Func: d.hostRefuseTask},
 		{Name: "host.setTaskWeight", Params: "task_id, weight", Auth: Host, Write: true, Help: "What a task costs the calling host.", Func: d.hostSetTaskWeight},
 		{Name: "host.subtask", Params: "method, arglist, parent, **opts", Auth: Host, Write: true, Help: "Make a sub-task; one with the same label is made once. Answers its id.", Func: d.hostSubtask},
 		{Name: "host.subtask2", Params: "_HostExports__parent, _HostExports__taskopts, _HostExports__method, *args, **opts", Auth: Host, Write: true, Help: "Make a sub-task with parameters as in a call.", Func: d.hostSubtask2},
@@ -147,11 +147,21 @@ func (d Deps) hostRefuseTask(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	msg, err := a.StringOr("msg", "")
-	if err != nil {
-		return nil, err
+	msg, ok := a.Get("msg").(string)
+	if !ok {
+		msg = pyRepr(a.Get("msg")) // Koji takes anything
 	}
 	return nil, d.Service.RefuseTask(c.Context(), actor, id, host, a.Bool("soft"), msg)
+}
+
+// refusal wants to be told whether and why, before Koji asks who calls.
+func refusal(_ *Call, a Args) error {
+	for name, want := range map[string]string{"soft": "bool", "msg": "str"} {
+		if a.IsNil(name) {
+			return a.wrong(name, want)
+		}
+	}
+	return nil
 }
 
 func (d Deps) hostSetTaskWeight(c *Call, a Args) (any, error) {

@@ -67,8 +67,10 @@ func (d Deps) notified(c *Call, a Args) (id int64, name string, actor commands.A
 	if err != nil {
 		return 0, "", actor, err
 	}
-	actor, err = d.actor(c)
-	return u["id"].(int64), u["name"].(string), actor, err
+	if actor, err = d.actor(c); err != nil {
+		return 0, "", actor, err
+	}
+	return u["id"].(int64), u["name"].(string), actor, commands.MayNotify(actor, u["id"].(int64), "create notifications")
 }
 
 // subject reads the package and the tag that a notification is about.
@@ -113,12 +115,12 @@ func (d Deps) createNotificationBlock(c *Call, a Args) (any, error) {
 // notificationChange is the id of what a change is for, and on whose behalf it is.
 func (d Deps) notificationChange(c *Call, a Args) (int64, commands.Actor, error) {
 	var actor commands.Actor
+	if !c.LoggedIn() {
+		return 0, actor, fault.New(fault.Generic, "Not logged-in")
+	}
 	id, err := a.Int("id")
 	if err != nil {
 		return 0, actor, err
-	}
-	if !c.LoggedIn() {
-		return 0, actor, fault.New(fault.Generic, "Not logged-in")
 	}
 	actor, err = d.actor(c)
 	return id, actor, err
@@ -126,6 +128,9 @@ func (d Deps) notificationChange(c *Call, a Args) (int64, commands.Actor, error)
 
 func (d Deps) updateNotification(c *Call, a Args) (any, error) {
 	id, actor, err := d.notificationChange(c, a)
+	if err == nil {
+		err = d.Service.MayEditNotification(c.Context(), actor, id) // before a look at what it is to be about
+	}
 	if err != nil {
 		return nil, err
 	}
