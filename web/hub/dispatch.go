@@ -109,6 +109,7 @@ func (h *Hub) serveRPC(w http.ResponseWriter, r *http.Request, req *request, log
 			return
 		}
 		w.Header().Set("Connection", "close") // what is left of the body is not worth reading
+		h.readPast(r, err)
 		plain(w, http.StatusBadRequest, "Invalid request: "+clip(err.Error()))
 		return
 	}
@@ -145,8 +146,20 @@ func sessionOf(req *request) int64 {
 	return req.session.ID
 }
 
+// readPast reads the rest of a request that was too long, within the time that it has, for its sender to come to reading the answer: who is cut
+// off takes it for a broken connection and tries again and again. What is longer than that by its own account is not waited for.
+func (h *Hub) readPast(r *http.Request, err error) {
+	var long *xmlrpc.LimitError
+	if errors.As(err, &long) && r.ContentLength <= h.cfg.Limits.Body+drainLimit {
+		_, _ = io.CopyN(io.Discard, r.Body, drainLimit) // the answer is the same whatever comes of it
+	}
+}
+
 // readCall decodes the request within the limits of size and time. What was read of it before is body.
 func (h *Hub) readCall(w http.ResponseWriter, r *http.Request, body []byte) (string, []any, error) {
+	if r.ContentLength > h.cfg.Limits.Body {
+		return "", nil, &xmlrpc.LimitError{What: "bytes", Limit: h.cfg.Limits.Body}
+	}
 	rc := http.NewResponseController(w)
 	if err := rc.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return "", nil, err
