@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -78,9 +79,12 @@ func (z *compressor) member(src []byte) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// blockKey is the digest of all that a block's bytes depend on.
+type blockKey [32]byte
+
 // block is a run of packages and the digest of all that its bytes depend on.
 type block struct {
-	key      [32]byte
+	key      blockKey
 	packages []Package
 }
 
@@ -137,6 +141,7 @@ func (w *Writer) build(ctx context.Context, b block) error {
 		}
 	}
 	head = binary.BigEndian.AppendUint32(head, checksum(head))
+	w.infos.forget(b.key)
 	return w.store.write(b.path(), append(head, body...))
 }
 
@@ -160,53 +165,88 @@ func (w *Writer) fragment(ctx context.Context, p Package) (*Fragment, error) {
 	return f, w.store.replaceFragment(f)
 }
 
-// part is one kind's bytes of a block: the member, and what it is uncompressed or nil.
+// part is one kind's bytes of a block: the member, and what it is uncompressed.
 type part struct{ member, open []byte }
 
-// load reads a block's part from the store into buf, which it may replace by a larger one. withOpen is told the
-// member's checksum and says whether the uncompressed bytes are needed.
-func (w *Writer) load(b block, k kind, buf *[]byte, withOpen func(memberSum uint32) bool) (part, error) {
-	f, err := w.store.root.Open(b.path())
+// blockInfo is what a block's file says of itself before its bytes.
+type blockInfo struct {
+	member, open [kinds]section
+}
+
+// section is a run of bytes in a block's file.
+type section struct {
+	offset int64
+	size   uint32
+	sum    uint32
+}
+
+// openBlock opens a block's file and reads its head.
+func (s *Store) openBlock(key blockKey) (*os.File, *blockInfo, error) {
+	f, err := s.root.Open(hexPath(blockDir, key))
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := readInfo(f)
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return f, info, nil
+}
+
+func readInfo(r io.Reader) (*blockInfo, error) {
+	head := make([]byte, blockHead)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return nil, errDamaged
+	}
+	n := blockHead - 4
+	if string(head[:4]) != blockMagic || binary.BigEndian.Uint32(head[n:]) != checksum(head[:n]) {
+		return nil, errDamaged
+	}
+	info, offset := &blockInfo{}, int64(blockHead)
+	for k := range kinds {
+		for i, to := range []*section{&info.member[k], &info.open[k]} {
+			h := head[4+(2*int(k)+i)*blockSection:]
+			*to = section{offset, binary.BigEndian.Uint32(h), binary.BigEndian.Uint32(h[4:])}
+			offset += int64(to.size)
+		}
+	}
+	return info, nil
+}
+
+// readSection reads a run of bytes into buf, which must be long enough.
+func (x section) read(f io.ReaderAt, buf []byte) ([]byte, error) {
+	data := buf[:x.size]
+	if _, err := f.ReadAt(data, x.offset); err != nil || checksum(data) != x.sum {
+		return nil, errDamaged
+	}
+	return data, nil
+}
+
+// load reads a block's part from the store into buf, which it may replace by a larger one.
+func (s *Store) load(key blockKey, k kind, buf *[]byte) (part, error) {
+	f, info, err := s.openBlock(key)
 	if err != nil {
 		return part{}, err
 	}
 	defer f.Close()
-	head := make([]byte, blockHead)
-	if _, err := io.ReadFull(f, head); err != nil {
-		return part{}, errDamaged
+	m, o := info.member[k], info.open[k]
+	if need := int(m.size) + int(o.size); cap(*buf) < need {
+		*buf = make([]byte, need)
 	}
-	n := blockHead - 4
-	if string(head[:4]) != blockMagic || binary.BigEndian.Uint32(head[n:]) != checksum(head[:n]) {
-		return part{}, errDamaged
+	var p part
+	if p.member, err = m.read(f, (*buf)[:m.size]); err != nil {
+		return part{}, err
 	}
-	section := func(i int) (size int, sum uint32) {
-		s := head[4+i*blockSection:]
-		return int(binary.BigEndian.Uint32(s)), binary.BigEndian.Uint32(s[4:])
+	p.open, err = o.read(f, (*buf)[m.size:m.size+o.size])
+	return p, err
+}
+
+// member reads the compressed bytes of a block's kind.
+func (s *Store) member(key blockKey, k kind) ([]byte, error) {
+	f, info, err := s.openBlock(key)
+	if err != nil {
+		return nil, err
 	}
-	off := int64(blockHead)
-	for i := range 2 * int(k) {
-		size, _ := section(i)
-		off += int64(size)
-	}
-	members, memberSum := section(2 * int(k))
-	opens, openSum := section(2*int(k) + 1)
-	wanted := withOpen(memberSum)
-	if !wanted {
-		opens = 0
-	}
-	if cap(*buf) < members+opens {
-		*buf = make([]byte, members+opens)
-	}
-	data := (*buf)[:members+opens]
-	if _, err := f.ReadAt(data, off); err != nil {
-		return part{}, errDamaged
-	}
-	p := part{member: data[:members]}
-	if wanted {
-		p.open = data[members:]
-	}
-	if checksum(p.member) != memberSum || wanted && checksum(p.open) != openSum {
-		return part{}, errDamaged
-	}
-	return p, nil
+	defer f.Close()
+	return info.member[k].read(f, make([]byte, info.member[k].size))
 }

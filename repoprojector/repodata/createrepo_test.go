@@ -239,8 +239,8 @@ func TestEqualsCreaterepo(t *testing.T) {
 			p := packages(t, list)
 			got, v := s.write(repodata.Content{Packages: p})
 			equal(t, got, s.createrepo(p))
-			if v.Blocks < 4 || v.Built != v.Blocks {
-				t.Errorf("%d blocks, %d built", v.Blocks, v.Built)
+			if v.Blocks() < 4 || v.Built != v.Blocks() {
+				t.Errorf("%d blocks, %d built", v.Blocks(), v.Built)
 			}
 		})
 	}
@@ -324,7 +324,7 @@ func TestRandomHistory(t *testing.T) {
 		}
 		got, v := s.write(repodata.Content{Packages: p})
 		if v.Built > len(removed)+len(added)+1 {
-			t.Errorf("step %d: %d changes made %d of %d blocks anew", step, len(removed)+len(added), v.Built, v.Blocks)
+			t.Errorf("step %d: %d changes made %d of %d blocks anew", step, len(removed)+len(added), v.Built, v.Blocks())
 		}
 		equal(t, got, s.createrepo(p))
 	}

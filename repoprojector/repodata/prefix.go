@@ -14,6 +14,37 @@ import (
 // 20 repositories of 20,000 packages.
 const maxPrefixes = 1 << 15
 
+// maxInfos bounds the memory for the heads of blocks, about 200 bytes each: enough for 60 repositories of 20,000 packages that have nothing in common.
+const maxInfos = 1 << 16
+
+// infos remembers what blocks say of themselves. Safe for concurrent use.
+type infos struct {
+	mu   sync.Mutex
+	kept map[blockKey]*blockInfo
+}
+
+func (i *infos) get(key blockKey) (*blockInfo, bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	x, ok := i.kept[key]
+	return x, ok
+}
+
+func (i *infos) put(key blockKey, x *blockInfo) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.kept == nil || len(i.kept) >= maxInfos {
+		i.kept = map[blockKey]*blockInfo{}
+	}
+	i.kept[key] = x
+}
+
+func (i *infos) forget(key blockKey) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	delete(i.kept, key)
+}
+
 // prefixes remembers what the start of a file sums up to, so that a change in the middle of a repository costs the
 // digest of what comes after it. A prefix is known by all that it consists of, so repositories that begin alike
 // share it. Safe for concurrent use.

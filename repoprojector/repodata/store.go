@@ -40,7 +40,7 @@ const (
 // OpenStore opens a store in a directory that is the store's alone. The store does not close root; clock says
 // when files were used.
 func OpenStore(root *os.Root, clock func() time.Time) (*Store, error) {
-	for _, dir := range []string{fragmentDir, blockDir, tempDir} {
+	for _, dir := range []string{fragmentDir, blockDir, versionDir, tempDir} {
 		if err := root.MkdirAll(dir, 0o755); err != nil {
 			return nil, fmt.Errorf("open repodata store: %w", err)
 		}
@@ -166,9 +166,8 @@ func (s *Store) used(name string) bool {
 	return true
 }
 
-// PruneBlocks deletes the blocks that no repository written since has used, and what interrupted writes left.
-// Repositories do not need their blocks once they are written. It gives the number of deleted files.
-func (s *Store) PruneBlocks(since time.Time) (int, error) {
+// prune deletes the blocks and temporary files that were not used since, and are not needed.
+func (s *Store) prune(since time.Time, needed func(name string) bool) (int, error) {
 	count := 0
 	for _, dir := range []string{blockDir, tempDir} {
 		err := fs.WalkDir(s.root.FS(), dir, func(name string, e fs.DirEntry, err error) error {
@@ -176,7 +175,7 @@ func (s *Store) PruneBlocks(since time.Time) (int, error) {
 				return err
 			}
 			st, err := e.Info()
-			if err == nil && st.ModTime().Before(since.Add(-freshFor)) {
+			if err == nil && st.ModTime().Before(since.Add(-freshFor)) && !needed(name) {
 				if err = s.root.Remove(name); err == nil {
 					count++
 				}

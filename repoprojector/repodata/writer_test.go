@@ -37,7 +37,7 @@ func TestBlocksAreShared(t *testing.T) {
 	_, _ = s.write(repodata.Content{Packages: packages(t, list[:290])})
 	again, v := s.write(repodata.Content{Packages: packages(t, list[:290])})
 	if v.Built != 0 {
-		t.Errorf("the same packages again: %d of %d blocks made", v.Built, v.Blocks)
+		t.Errorf("the same packages again: %d of %d blocks made", v.Built, v.Blocks())
 	}
 	first := readRepo(t, filepath.Join(s.dir, "repos/1"))
 	for typ, content := range readRepo(t, again) {
@@ -46,7 +46,7 @@ func TestBlocksAreShared(t *testing.T) {
 		}
 	}
 	if _, v = s.write(repodata.Content{Packages: packages(t, list[:291])}); v.Built == 0 || v.Built > 2 {
-		t.Errorf("one package more: %d of %d blocks made", v.Built, v.Blocks)
+		t.Errorf("one package more: %d of %d blocks made", v.Built, v.Blocks())
 	}
 }
 
@@ -64,7 +64,7 @@ func TestRewrite(t *testing.T) {
 	if after, _ := os.ReadFile(filepath.Join(dir, "repodata/repomd.xml")); !bytes.Equal(before, after) {
 		t.Error("published repomd.xml was changed")
 	}
-	if len(v.Files) != 3 || v.RepomdChecksum == "" {
+	if len(v.Files) != 3 || v.RepomdChecksum() == "" {
 		t.Errorf("version %+v", v)
 	}
 
