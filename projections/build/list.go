@@ -32,7 +32,8 @@ type WinFilter struct{ Platform *string }
 
 // List gives builds in listBuilds' shape, as of an event if one is given.
 func List(ctx context.Context, db query.DB, f Filter, event *int64, o query.Opts) (any, error) {
-	q := builds(event).OrderBy("build.id")
+	q := builds(event).OrderBy("build.id").Called(map[string]string{"events.id": "creation_event_id", "package.id": "package_id", "volume.id": "volume_id",
+		"users.id": "owner_id", "promoter.id": "promoter_id"})
 	where(q, "build.pkg_id = ?", f.Package)
 	where(q, "build.owner = ?", f.Owner)
 	where(q, "build.promoter = ?", f.Promoter)

@@ -46,7 +46,9 @@ type Filter struct {
 
 // List gives buildroots in listBuildroots' shape, as of an event if one is given.
 func List(ctx context.Context, db query.DB, f Filter, event *int64, o query.Opts) (any, error) {
-	q := roots(event).OrderBy("buildroot.id")
+	q := roots(event).OrderBy("buildroot.id").Called(map[string]string{"standard_buildroot.state": "state", "standard_buildroot.task_id": "task_id", "host.id": "host_id",
+		"repo.id": "repo_id", "create_events.id": "create_event_id", "create_events.time": "create_event_time", "retire_events.id": "retire_event_id",
+		"retire_events.time": "retire_event_time", "repo_create.id": "repo_create_event_id", "repo_create.time": "repo_create_event_time"})
 	if f.IDs != nil {
 		q.Where("buildroot.id = any(?)", f.IDs)
 	}

@@ -74,6 +74,9 @@ func (q *Query) orderBy(o Opts) (string, error) {
 // sortExpr is the expression that an order's name stands for: a column of the result, one that is only for orders, or, as in Koji, a result
 // column by its own name, "buildroot.id".
 func (q *Query) sortExpr(name string) (string, error) {
+	if column, ok := q.called[name]; ok {
+		name = column
+	}
 	for _, cols := range [][]Col{q.sortable, q.Cols} {
 		for _, c := range cols {
 			if c.Name == name {

@@ -33,6 +33,7 @@ type Query struct {
 	args     []any
 	order    string
 	sortable []Col
+	called   map[string]string // what Koji calls columns inside, where its name is none of ours: names of result columns
 }
 
 // New starts a query. from is the SQL after FROM; ? stands for a value.
@@ -88,6 +89,13 @@ func (q *Query) OrderBy(sql string) *Query {
 // Sortable lets Opts order by columns that are not in the result, too.
 func (q *Query) Sortable(cols ...Col) *Query {
 	q.sortable = append(q.sortable, cols...)
+	return q
+}
+
+// Called lets Opts order by result columns under the names that they have inside Koji: Koji's name to the column's. Names that are ours, too
+// ("build.id"), need not be told.
+func (q *Query) Called(names map[string]string) *Query {
+	q.called = names
 	return q
 }
 

@@ -67,6 +67,17 @@ func TestSortableIsForOrdersOnly(t *testing.T) {
 	}
 }
 
+func TestKojisNamesOfColumns(t *testing.T) {
+	t.Parallel()
+	q := tagQuery().Called(map[string]string{"perms.name": "perm"})
+	if sql, err := q.statement(Opts{Order: "-perms.name,tag.id"}); err != nil || sql != selected+" ORDER BY permissions.name DESC, tag.id" {
+		t.Errorf("%s %v", sql, err)
+	}
+	if sql, err := q.statement(Opts{Order: "perms.id"}); !fault.Is(err, fault.Generic) {
+		t.Errorf("%s %v", sql, err)
+	}
+}
+
 func TestValuesAreParameters(t *testing.T) {
 	t.Parallel()
 	event := int64(9)

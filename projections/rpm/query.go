@@ -171,7 +171,7 @@ type Filter struct {
 
 // List gives rpms in listRPMs' shape, as of an event if one is given.
 func List(ctx context.Context, db query.DB, f Filter, event *int64, o query.Opts) (any, error) {
-	q := rpms(event).Col("nvr", nvr).OrderBy("rpminfo.id")
+	q := rpms(event).Col("nvr", nvr).OrderBy("rpminfo.id").Called(map[string]string{"external_repo.name": "external_repo_name"})
 	if f.Component != nil {
 		q.Col("component_buildroot_id", "listing.buildroot_id").Col("is_update", "listing.is_update")
 		q.Join(`join (select c.buildroot_id, c.is_update, unnest(content.rpms) rpm_id from buildroot_content c join content on content.digest = c.digest

@@ -19,7 +19,7 @@ var targetColumns = []query.Col{{Name: "id", Expr: "build_target.id"}, {Name: "n
 
 // Targets gives build targets in getBuildTargets' shape, by id, as of an event if one is given.
 func Targets(ctx context.Context, db query.DB, f TargetFilter, event *int64, o query.Opts) (any, error) {
-	return targets(f, event).Sortable(query.Col{Name: "tag1.name", Expr: "build.name"}, query.Col{Name: "tag2.name", Expr: "dest.name"}).Run(ctx, db, o)
+	return targets(f, event).Called(map[string]string{"tag1.name": "build_tag_name", "tag2.name": "dest_tag_name"}).Run(ctx, db, o)
 }
 
 // Target gives a build target, nil if there is none.

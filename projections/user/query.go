@@ -41,7 +41,7 @@ type Filter struct {
 
 // List gives users in listUsers' shape.
 func List(ctx context.Context, db query.DB, f Filter, o query.Opts) (any, error) {
-	q := full().OrderBy("u.id").Sortable(query.Col{Name: "users.id", Expr: "u.id"}, query.Col{Name: "users.name", Expr: "u.name"})
+	q := full().OrderBy("u.id").Called(map[string]string{"users.id": "id", "users.name": "name"})
 	if f.Types != nil {
 		q.Where("u.usertype = any(?::bigint[])", f.Types)
 	}

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"moromi/internal/xmlrpc"
@@ -15,7 +16,7 @@ type queried struct {
 	named  map[string]any // its parameters
 	opts   string         // what it calls queryOpts
 	unique string         // a column of which no two rows have the same
-	koji   string         // how Koji calls that column inside, where a caller may order by it, too
+	koji   string         // how Koji calls that column inside, where a caller may order by it, too, and how it calls others
 	fixed  []string       // with asList, the columns in Koji's order; nil: by name, as all that comes from a query
 	keeps  bool           // asList is for queries only: rows stay structs
 	rows   bool           // rows that are cut in Python, where negative numbers count from the end
@@ -26,23 +27,27 @@ type queried struct {
 func queriedMethods() map[string][]queried {
 	rpm := int64(2)
 	return map[string][]queried{"90_populate": {
-		{method: "listTags", unique: "id", koji: "tag.id"},
+		{method: "listTags", unique: "id", koji: "tag.id tag.name tag_config.arches tag_config.locked tag_config.maven_support tag_config.perm_id permissions.name"},
 		{method: "listTags", named: map[string]any{"perms": false}, unique: "name", koji: "tag.name"},
-		{method: "listBuilds", unique: "build_id", koji: "build.id"},
-		{method: "listRPMs", unique: "id", koji: "rpminfo.id"},
-		{method: "listBuildroots", unique: "id", koji: "buildroot.id"},
-		{method: "listTasks", unique: "id", koji: "task.id"},
-		{method: "listUsers", unique: "id", koji: "users.id"},
+		{method: "listBuilds", unique: "build_id", koji: "build.id build.version build.release build.epoch build.draft build.state build.completion_time build.promotion_time " +
+			"build.start_time build.source build.extra events.id events.time build.task_id package.id package.name volume.id volume.name users.id users.name promoter.id promoter.name"},
+		{method: "listRPMs", unique: "id", koji: "rpminfo.id rpminfo.name rpminfo.version rpminfo.release rpminfo.arch rpminfo.epoch rpminfo.draft rpminfo.payloadhash " +
+			"rpminfo.size rpminfo.buildtime rpminfo.build_id rpminfo.buildroot_id rpminfo.external_repo_id external_repo.name rpminfo.metadata_only rpminfo.extra"},
+		{method: "listBuildroots", unique: "id", koji: "buildroot.id buildroot.br_type buildroot.cg_id content_generator.name buildroot.container_arch standard_buildroot.state " +
+			"standard_buildroot.task_id host.id host.name repo.id repo.state tag.id tag.name create_events.id create_events.time retire_events.id retire_events.time repo_create.id repo_create.time"},
+		{method: "listTasks", unique: "id", koji: "task.id task.state task.create_time task.start_time task.completion_time task.channel_id task.host_id task.parent task.label task.waiting " +
+			"task.awaited task.owner task.method task.arch task.priority task.weight task.request task.result users.name users.usertype"},
+		{method: "listUsers", unique: "id", koji: "users.id users.name"},
 		{method: "listUsers", named: map[string]any{"userType": nil}, unique: "name", koji: "users.name"},
 		{method: "listHosts", unique: "id", koji: "host.id"},
 		{method: "listPackages", unique: "package_id", koji: "package.id"},
 		{method: "listPackages", named: map[string]any{"tagID": "base"}, unique: "package_name", keeps: true, rows: true},
-		{method: "listPackagesSimple", unique: "package_id", koji: "package.id"},
+		{method: "listPackagesSimple", unique: "package_id", koji: "package.id package.name"},
 		{method: "listBTypes", unique: "id"},
 		{method: "listExternalRepos", unique: "id"},
-		{method: "getBuildTargets", unique: "id", koji: "build_target.id"},
+		{method: "getBuildTargets", unique: "id", koji: "build_target.id build_target.name tag1.name tag2.name"},
 		{method: "queryRPMSigs", unique: "sighash"},
-		{method: "untaggedBuilds", unique: "id", koji: "build.id"},
+		{method: "untaggedBuilds", unique: "id", koji: "build.id package.name build.version build.release"},
 		{method: "search", named: map[string]any{"terms": "*", "type": "build", "matchType": "glob"}, unique: "name"},
 		{method: "listRPMFiles", named: map[string]any{"rpmID": rpm}, unique: "name", rows: true,
 			fixed: []string{"name", "digest", "size", "flags", "digest_algo", "user", "group", "mtime", "mode"}},
@@ -53,8 +58,9 @@ func queriedMethods() map[string][]queried {
 		{method: "repo.query", named: map[string]any{"clauses": nil}, opts: "opts", unique: "id"},
 		{method: "repo.queryQueue", opts: "opts", unique: "id"},
 	}, "20_maven_win_image": {
-		{method: "listArchives", unique: "id", koji: "archiveinfo.id"},
-		{method: "listArchives", named: map[string]any{"type": "maven"}, unique: "id", koji: "archiveinfo.id"},
+		{method: "listArchives", unique: "id", koji: "archiveinfo.id archiveinfo.type_id archiveinfo.btype_id btype.name archiveinfo.build_id archiveinfo.buildroot_id " +
+			"archiveinfo.filename archiveinfo.size archiveinfo.checksum archiveinfo.checksum_type archiveinfo.metadata_only archivetypes.name archivetypes.description archivetypes.extensions"},
+		{method: "listArchives", named: map[string]any{"type": "maven"}, unique: "id", koji: "archiveinfo.id maven_archives.group_id maven_archives.version"},
 		{method: "listArchiveFiles", named: map[string]any{"archive_id": int64(2)}, unique: "name", keeps: true, rows: true},
 	}}
 }
@@ -188,11 +194,13 @@ func (q queried) orders(t *testing.T, c *client, all []any) {
 	if got := q.list(t, c, map[string]any{"order": "-" + q.unique + "," + q.unique}); !reflect.DeepEqual(got, down) {
 		t.Errorf("by two columns: %v", got)
 	}
-	if q.koji == "" {
-		return
-	}
-	if got := q.list(t, c, map[string]any{"order": "-" + q.koji}); !reflect.DeepEqual(got, down) {
-		t.Errorf("by %s: %v", q.koji, got)
+	for i, name := range strings.Fields(q.koji) {
+		got, err := q.ask(c, map[string]any{"order": "-" + name})
+		if err != nil {
+			t.Errorf("by %s: %v", name, err)
+		} else if i == 0 && !reflect.DeepEqual(got, any(down)) {
+			t.Errorf("by %s: %v", name, got)
+		}
 	}
 }
 
