@@ -144,6 +144,16 @@ func (a Args) IsNil(name string) bool { return a.Get(name) == nil }
 // Bool is Python's truth of the value: most of Koji's flags are used that way.
 func (a Args) Bool(name string) bool { return xmlrpc.Truthy(a.Get(name)) }
 
+// given refuses None for the flags that Koji converts by bool(), which takes anything else.
+func (a Args) given(names ...string) error {
+	for _, name := range names {
+		if a.IsNil(name) {
+			return a.wrong(name, "bool")
+		}
+	}
+	return nil
+}
+
 func (a Args) wrong(name, want string) error {
 	v := a.Get(name)
 	return fault.New(a.code, "Invalid type for value %s: <class '%s'>, expected type <class '%s'> (parameter %s)",

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"moromi/internal/fault"
+	"moromi/internal/koji"
 	"moromi/projections/host"
 	"moromi/projections/query"
 )
@@ -102,6 +103,11 @@ func (d Deps) editChannel(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n, ok := a.Extra()["name"].(string); ok && n != ch["name"] {
+		if err := koji.VerifyName(n); err != nil {
+			return nil, err // before a look at the texts
+		}
+	}
 	texts := map[string]*string{}
 	for k, v := range a.Extra() {
 		s, ok := v.(string)
@@ -141,11 +147,11 @@ func (d Deps) renameChannel(c *Call, a Args) (any, error) {
 
 func (d Deps) enableChannel(on bool) func(*Call, Args) (any, error) {
 	return func(c *Call, a Args) (any, error) {
-		ch, err := d.theChannel(c, a.Get("channelname"))
+		comment, err := a.StringOrNil("comment")
 		if err != nil {
 			return nil, err
 		}
-		comment, err := a.StringOrNil("comment")
+		ch, err := d.theChannel(c, a.Get("channelname"))
 		if err != nil {
 			return nil, err
 		}

@@ -33,6 +33,9 @@ func eventOr(r query.Row, err error, strict bool) (any, error) {
 
 func (d Deps) getEvent(c *Call, a Args) (any, error) {
 	id, err := a.Int("id")
+	if err == nil {
+		err = a.given("strict")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +44,9 @@ func (d Deps) getEvent(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) getLastEvent(c *Call, a Args) (any, error) {
+	if err := a.given("strict"); err != nil {
+		return nil, err
+	}
 	before, err := a.Reject(fault.Generic).FloatOrNil("before")
 	if err != nil {
 		return nil, err
@@ -65,10 +71,6 @@ func (d Deps) tagChangedSinceEvent(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) tagLastChangeEvent(c *Call, a Args) (any, error) {
-	before, err := a.IntOrNil("before")
-	if err != nil {
-		return nil, err
-	}
 	s, err := tagSpec(a.Get("tag"))
 	if err != nil {
 		return nil, err
@@ -79,6 +81,10 @@ func (d Deps) tagLastChangeEvent(c *Call, a Args) (any, error) {
 	}
 	if t == nil {
 		return nil, fault.New(fault.Generic, "No such tagInfo: %s", clip(pyRepr(a.Get("tag"))))
+	}
+	before, err := a.IntOrNil("before")
+	if err != nil {
+		return nil, err
 	}
 	gone, deleted := t["revoke_event"].(int64)
 	if deleted && before == nil {
@@ -95,11 +101,11 @@ func (d Deps) tagLastChangeEvent(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) tagFirstChangeEvent(c *Call, a Args) (any, error) {
-	after, err := a.IntOrNil("after")
+	t, err := d.theNamed(c, name.Tag, a.Get("tag"))
 	if err != nil {
 		return nil, err
 	}
-	t, err := d.theNamed(c, name.Tag, a.Get("tag"))
+	after, err := a.IntOrNil("after")
 	if err != nil {
 		return nil, err
 	}

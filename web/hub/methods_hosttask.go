@@ -1,6 +1,9 @@
 package hub
 
 import (
+	"math"
+	"strconv"
+
 	"moromi/commands"
 	"moromi/internal/fault"
 	"moromi/internal/koji"
@@ -156,12 +159,10 @@ func (d Deps) hostRefuseTask(c *Call, a Args) (any, error) {
 
 // refusal wants to be told whether and why, before Koji asks who calls.
 func refusal(_ *Call, a Args) error {
-	for name, want := range map[string]string{"soft": "bool", "msg": "str"} {
-		if a.IsNil(name) {
-			return a.wrong(name, want)
-		}
+	if a.IsNil("msg") {
+		return a.wrong("msg", "str")
 	}
-	return nil
+	return a.given("soft")
 }
 
 func (d Deps) hostSetTaskWeight(c *Call, a Args) (any, error) {
@@ -173,6 +174,11 @@ func (d Deps) hostSetTaskWeight(c *Call, a Args) (any, error) {
 		return nil, err
 	}
 	w, err := a.Float("weight")
+	if text, ok := a.Get("weight").(string); ok { // Python's float() reads it
+		if n, perr := strconv.ParseFloat(text, 64); perr == nil && !math.IsNaN(n) && !math.IsInf(n, 0) {
+			w, err = n, nil
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -426,8 +426,10 @@ func (d Deps) assignable(c *Call, a Args) error {
 	if _, err := a.Int("task_id"); err != nil {
 		return err
 	}
-	_, err := d.theHost(c, a.Get("host"), nil)
-	return err
+	if _, err := d.theHost(c, a.Get("host"), nil); err != nil {
+		return err
+	}
+	return a.given("force", "override")
 }
 
 func (d Deps) assignTask(c *Call, a Args) (any, error) {
