@@ -75,6 +75,9 @@ func (t *Task) applyWait(e events.Event) {
 	switch e := e.(type) {
 	case events.TaskWaitStarted:
 		t.Waiting = true
+		if !e.All && len(e.Children) == 0 {
+			return
+		}
 		t.awaited = map[int64]bool{}
 		for _, c := range e.Children {
 			t.awaited[c] = true

@@ -54,7 +54,9 @@ func (p *Projection) Apply(b *projections.Batch, c *events.Commit, e events.Even
 		p.tasks.Update(b, c, e.ID, `update task set priority = $3, since = $2 where id = $1`, e.Priority)
 	case events.TaskWaitStarted:
 		b.Exec(`update task set waiting = true where id = $1`, e.ID)
-		b.Exec(`update task set awaited = ($2 or id = any($3)) where parent = $1 and ($2 or id = any($3) or awaited)`, e.ID, e.All, e.Children)
+		if e.All || len(e.Children) > 0 { // else it goes on waiting for what it waited for
+			b.Exec(`update task set awaited = ($2 or id = any($3)) where parent = $1 and ($2 or id = any($3) or awaited)`, e.ID, e.All, e.Children)
+		}
 	case events.TaskChildrenSeen:
 		b.Exec(`update task set awaited = false where id = any($1)`, e.Children)
 	case events.TaskWaitEnded:

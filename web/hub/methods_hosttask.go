@@ -186,10 +186,6 @@ func (d Deps) hostSetTaskWeight(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) hostSubtask(c *Call, a Args) (any, error) {
-	method, err := a.String("method")
-	if err != nil {
-		return nil, err
-	}
 	params, err := a.List("arglist")
 	if err != nil {
 		return nil, err
@@ -202,14 +198,10 @@ func (d Deps) hostSubtask(c *Call, a Args) (any, error) {
 		params = append(params[:len(params):len(params)], xmlrpc.Kwargs(kw))
 		delete(opts, "kwargs")
 	}
-	return d.subtask(c, a, "parent", method, params, opts)
+	return d.subtask(c, a, "parent", "method", params, opts)
 }
 
 func (d Deps) hostSubtask2(c *Call, a Args) (any, error) {
-	method, err := a.String("_HostExports__method")
-	if err != nil {
-		return nil, err
-	}
 	opts, err := a.Map("_HostExports__taskopts")
 	if err != nil {
 		return nil, err
@@ -218,10 +210,11 @@ func (d Deps) hostSubtask2(c *Call, a Args) (any, error) {
 	if kw := a.Extra(); len(kw) > 0 {
 		params = append(params[:len(params):len(params)], xmlrpc.Kwargs(kw))
 	}
-	return d.subtask(c, a, "_HostExports__parent", method, params, opts)
+	return d.subtask(c, a, "_HostExports__parent", "_HostExports__method", params, opts)
 }
 
-func (d Deps) subtask(c *Call, a Args, parentParam, method string, params []any, opts map[string]any) (any, error) {
+// subtask makes a task under the one that the host runs; the names are those of the parameters with that one and with the method.
+func (d Deps) subtask(c *Call, a Args, parentParam, methodParam string, params []any, opts map[string]any) (any, error) {
 	host, actor, parent, err := d.hostCall(c, a, parentParam)
 	if err != nil {
 		return nil, err
@@ -232,6 +225,10 @@ func (d Deps) subtask(c *Call, a Args, parentParam, method string, params []any,
 	}
 	if p["host_id"] != host || koji.TaskState(p["state"].(int64)) != koji.TaskOpen {
 		return nil, fault.New(fault.ActionNotAllowed, "host %d does not own task %d", host, parent)
+	}
+	method, err := a.String(methodParam)
+	if err != nil {
+		return nil, err
 	}
 	in := commands.MakeTask{Method: method, Params: params}
 	if err := d.taskOptions(c, &in, opts); err != nil {

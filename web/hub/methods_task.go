@@ -3,7 +3,6 @@ package hub
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
 
 	"moromi/commands"
@@ -128,15 +127,19 @@ func (d Deps) restartHosts(c *Call, a Args) (any, error) {
 	return d.Service.MakeTask(c.Context(), actor, commands.MakeTask{Method: "restartHosts", Params: params, Priority: &priority})
 }
 
-// taskOptions reads the options of a task as makeTask and host.subtask take them.
+// taskOptions reads the options of a task as makeTask and host.subtask take them, in Koji's order. Koji takes no notice of others.
 func (d Deps) taskOptions(c *Call, in *commands.MakeTask, opts map[string]any) error {
-	for k, v := range opts {
+	if _, there := opts["owner"]; there {
+		return fault.New(fault.ActionNotAllowed, "The owner option is not allowed here")
+	}
+	for _, k := range []string{"parent", "label", "arch", "priority", "assign", "channel"} {
+		v := opts[k]
 		if v == nil {
 			continue
 		}
 		n, isInt := v.(int64)
 		s, isText := v.(string)
-		if k == "priority" && isText { // as the client sends it
+		if isText && (k == "parent" || k == "priority") { // as the client sends it
 			i, err := strconv.ParseInt(s, 10, 64)
 			n, isInt = i, err == nil
 		}
@@ -157,12 +160,8 @@ func (d Deps) taskOptions(c *Call, in *commands.MakeTask, opts map[string]any) e
 				return err
 			}
 			in.HostID = h["id"].(int64)
-		case k == "owner":
-			return fault.New(fault.ActionNotAllowed, "The owner option is not allowed here")
-		case slices.Contains([]string{"parent", "priority", "label", "arch", "channel"}, k):
-			return fault.New(fault.Parameter, "Invalid type for %s: %s", k, pyType(v))
 		default:
-			return fault.New(fault.Parameter, "unknown task option: %s", clip(k))
+			return fault.New(fault.Parameter, "Invalid type for %s: %s", k, pyType(v))
 		}
 	}
 	return nil

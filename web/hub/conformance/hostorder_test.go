@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"errors"
+	"reflect"
 	"testing"
 
 	"moromi/internal/fault"
@@ -128,6 +129,15 @@ func TestOrderOfHostChecks(t *testing.T) {
 		{"builder1", "host.taskSetWait", []any{missing, nil}, 0},
 		{"builder1", "host.taskWaitResults", []any{missing, []any{missing}}, fault.Generic},
 
+		// sub-tasks
+		{"builder1", "host.subtask", []any{"sleep", []any{int64(1)}, missing, named("owner", int64(1))}, fault.Generic},
+		{"builder1", "host.subtask", []any{"sleep", []any{int64(1)}, h.open, named("owner", int64(1))}, fault.ActionNotAllowed},
+		{"builder1", "host.subtask2", []any{h.open, map[string]any{"owner": int64(1)}, "sleep", int64(1)}, fault.ActionNotAllowed},
+		{"builder1", "host.subtask", []any{"sleep", []any{int64(1)}, h.open, named("channel", "nosuch")}, fault.Generic},
+		{"builder1", "host.subtask", []any{"sleep", []any{int64(1)}, h.open, named("nosuch", 1)}, 0}, // Koji takes no notice
+		{"builder1", "host.subtask", []any{int64(5), []any{}, h.open}, fault.Parameter},
+		{"builder1", "host.subtask", []any{int64(5), []any{}, h.other}, fault.ActionNotAllowed},
+
 		// who is told of a tagging
 		{"builder1", "host.tagNotification", []any{true, "root", nil, "nosuch-1-1", "nobody"}, fault.Generic},
 		{"builder1", "host.tagNotification", []any{true, "root", nil, "nosuch-1-1", nil}, 0},
@@ -223,5 +233,43 @@ func TestOtherHosts(t *testing.T) {
 	}
 	if row["state"] != int64(1) || row["host_id"] != host || row["weight"] != 1.0 {
 		t.Errorf("the task is %v", row)
+	}
+}
+
+// TestWaiting has a task wait for sub-tasks, as builders say it: for one, for none in particular, which changes nothing, for all, and for another
+// task's, which are none of its.
+func TestWaiting(t *testing.T) {
+	t.Parallel()
+	h := newHosts(t)
+	b1 := h.callers["builder1"]
+	do := func(method string, params ...any) any {
+		t.Helper()
+		v, err := b1.call(method, params)
+		if err != nil {
+			t.Fatalf("%s%v: %v", method, params, err)
+		}
+		return v
+	}
+	one, two := do("host.subtask", "sleep", []any{int64(1)}, h.open), do("host.subtask2", h.open, map[string]any{}, "sleep", int64(1))
+	none := []any{}
+	for _, c := range []struct {
+		tasks any
+		want  []any // what is waited for
+	}{
+		{none, none}, {[]any{one}, []any{one}}, {none, []any{one}}, {[]any{two}, []any{two}}, {[]any{h.other}, none}, {nil, []any{one, two}}, {none, []any{one, two}},
+	} {
+		do("host.taskSetWait", h.open, c.tasks)
+		if got := do("host.taskWait", h.open); !reflect.DeepEqual(got, []any{none, c.want}) {
+			t.Errorf("after waiting for %v: %v, want %v", c.tasks, got, c.want)
+		}
+		if info := do("getTaskInfo", h.open).(map[string]any); info["waiting"] != true {
+			t.Errorf("after waiting for %v: %v", c.tasks, info)
+		}
+	}
+	if got := do("host.taskWaitResults", h.open, none); !reflect.DeepEqual(got, none) {
+		t.Errorf("results of no tasks: %v", got)
+	}
+	if got := do("host.taskWait", h.open); !reflect.DeepEqual(got, []any{none, none}) {
+		t.Errorf("after the results: %v", got)
 	}
 }
