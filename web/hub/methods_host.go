@@ -231,7 +231,7 @@ func (d Deps) removeHostFromChannel(c *Call, a Args) (any, error) {
 }
 
 func (d Deps) getLastHostUpdate(c *Call, a Args) (any, error) {
-	id, err := a.ID("hostID")
+	id, err := a.Lookup("hostID")
 	if err != nil {
 		return nil, err
 	}

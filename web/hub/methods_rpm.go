@@ -67,7 +67,7 @@ func (d Deps) listRPMs(c *Call, a Args) (any, error) {
 		if a.IsNil(name) {
 			continue
 		}
-		id, err := a.ID(name)
+		id, err := a.Int(name)
 		if err != nil {
 			return nil, err
 		}
