@@ -14,7 +14,7 @@ import (
 // Opts are Koji's queryOpts (kojihub.db.QueryProcessor). The zero value asks for nothing. Koji's group, which none of its queries takes from a
 // caller, and rowlock, which would let anybody hold up others, are not among them.
 type Opts struct {
-	CountOnly bool   // the number of rows within offset and limit; Order and AsList mean nothing then
+	CountOnly bool   // the number of rows within offset and limit; a Query looks at neither Order nor AsList then
 	Order     string // names of columns separated by commas, each with - in front to turn it around
 	Offset    int64
 	Limit     int64 // 0: none

@@ -18,15 +18,15 @@ func (a Args) QueryOpts(name string) (query.Opts, error) {
 	return queryOpts(m)
 }
 
-// queryOpts reads them from a struct. As in Koji, what Python takes for false is not there, and a number that is counted needs no order.
+// queryOpts reads them from a struct. As in Koji, what Python takes for false is not there, and queries that only count do not look at the order.
 func queryOpts(m map[string]any) (query.Opts, error) {
 	o := query.Opts{CountOnly: xmlrpc.Truthy(m["countOnly"]), AsList: xmlrpc.Truthy(m["asList"])}
-	if v := m["order"]; xmlrpc.Truthy(v) && !o.CountOnly {
+	if v := m["order"]; xmlrpc.Truthy(v) {
 		text, ok := v.(string)
-		if !ok {
+		switch {
+		case !ok && !o.CountOnly:
 			return o, fault.New(fault.Parameter, "queryOpts: order must be text, not %s", pyType(v))
-		}
-		if strings.ContainsAny(text, "\x00;'\"()") {
+		case strings.ContainsAny(text, "\x00;'\"()") && !o.CountOnly:
 			return o, fault.New(fault.Generic, "Invalid order: %s", clip(text))
 		}
 		o.Order = text

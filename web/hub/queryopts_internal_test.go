@@ -20,6 +20,7 @@ func TestQueryOpts(t *testing.T) {
 		{"all", map[string]any{"countOnly": true, "offset": int64(3), "limit": int64(10)}, query.Opts{CountOnly: true, Offset: 3, Limit: 10}, 0},
 		{"an order", map[string]any{"order": "-id,name", "asList": true}, query.Opts{Order: "-id,name", AsList: true}, 0},
 		{"who counts needs no order", map[string]any{"order": []any{"x"}, "countOnly": true}, query.Opts{CountOnly: true}, 0},
+		{"and looks at none", map[string]any{"order": "a;b", "countOnly": true}, query.Opts{CountOnly: true, Order: "a;b"}, 0},
 		{"None is not given", map[string]any{"order": nil, "limit": nil, "offset": nil, "countOnly": nil}, query.Opts{}, 0},
 		{"Python's truth", map[string]any{"countOnly": int64(1)}, query.Opts{CountOnly: true}, 0},
 		{"what is false is not given", map[string]any{"limit": int64(0), "offset": "", "order": "", "countOnly": "", "asList": int64(0)}, query.Opts{}, 0},
@@ -58,6 +59,9 @@ func TestApplyOptsRefuses(t *testing.T) {
 		if got, err := applyOpts(rankedRows(), query.Opts{Order: order}, nil); !fault.Is(err, fault.Generic) {
 			t.Errorf("order %q gave %v %v", order, got, err)
 		}
+	}
+	if got, err := applyOpts(rankedRows(), query.Opts{Order: "nosuch", CountOnly: true}, nil); !fault.Is(err, fault.Generic) {
+		t.Errorf("counted in no such order: %v %v", got, err) // here, Koji sorts before it counts
 	}
 	if got, err := applyOpts(rankedRows(), query.Opts{AsList: true}, nil); err != nil || len(got.([]query.Row)) != 4 {
 		t.Errorf("rows that have no order of values: %v %v", got, err)

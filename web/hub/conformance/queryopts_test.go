@@ -171,6 +171,9 @@ func (q queried) windows(t *testing.T, c *client, all []any) {
 
 func (q queried) counts(t *testing.T, c *client, n int) {
 	t.Helper()
+	if got, err := q.ask(c, map[string]any{"countOnly": true, "order": "nosuch"}); (err == nil) != (!q.rows && q.opts == "") { // neither rows nor views
+		t.Errorf("counted in no such order: %v %v", got, err)
+	}
 	for _, w := range []struct {
 		opts map[string]any
 		want int

@@ -53,6 +53,7 @@ func TestSchedulerViews(t *testing.T) {
 		{"scheduler.getTaskRuns", list(list("msg", "x")), nil, nil, "", fault.Parameter},
 		{"scheduler.getTaskRuns", nil, list("id", "nosuch"), nil, "", fault.Parameter},
 		{"scheduler.getTaskRuns", nil, nil, map[string]any{"order": "nosuch"}, "", fault.Parameter},
+		{"scheduler.getTaskRuns", nil, nil, map[string]any{"order": "nosuch", "countOnly": true}, "", fault.Parameter},
 		{"scheduler.getTaskRuns", list(list("id", "x")), nil, nil, "", fault.Parameter},
 		{"scheduler.getTaskRefusals", nil, nil, nil, "by_host,host_id,id,msg,soft,task_id,ts", 0},
 		{"scheduler.getTaskRefusals", list(list("msg", "no space"), list("soft", true)), list("msg", "method", "host_ready"), nil, "host_ready,method,msg", 0},
