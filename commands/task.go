@@ -3,6 +3,7 @@ package commands
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 
 	"moromi/aggregates/task"
@@ -122,7 +123,7 @@ func (s *Service) prepareTask(ctx context.Context, a Actor, in MakeTask) (*event
 		return nil, err
 	}
 	var b bytes.Buffer
-	if err := xmlrpc.EncodeCall(&b, in.Method, in.Params); err != nil {
+	if err := xmlrpc.EncodeCall(&b, in.Method, in.Params, xmlrpc.InOrder(orderOf(ctx))); err != nil {
 		return nil, fault.Wrap(err, fault.Parameter, "the task's parameters cannot be encoded")
 	}
 	ev.Request = b.String()
@@ -375,7 +376,7 @@ func (s *Service) CancelTaskFull(ctx context.Context, a Actor, id int64, strict 
 
 // ResubmitTask makes a canceled or failed top-level task again and answers the new one's id.
 func (s *Service) ResubmitTask(ctx context.Context, a Actor, id int64) (int64, error) {
-	t, err := taskmodel.ByID(ctx, s.DB, id, true, nil)
+	t, err := taskmodel.ByID(ctx, s.DB, id, false, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -391,8 +392,16 @@ func (s *Service) ResubmitTask(ctx context.Context, a Actor, id int64) (int64, e
 	case !a.Admin && t["owner"].(int64) != a.UserID:
 		return 0, fault.New(fault.Generic, "only the task owner or an admin may resubmit a task")
 	}
+	doc, _, err := taskmodel.Documents(ctx, s.DB, id)
+	if err != nil {
+		return 0, err
+	}
+	_, params, order, err := xmlrpc.DecodeCallInOrder(strings.NewReader(doc), xmlrpc.Limits{})
+	if err != nil {
+		return 0, fmt.Errorf("decode the request of task %d: %w", id, err)
+	}
 	priority := t["priority"].(int64)
-	return s.MakeTask(ctx, a, MakeTask{Method: t["method"].(string), Params: t["request"].([]any), Arch: t["arch"].(string),
+	return s.MakeTask(InOrder(ctx, order), a, MakeTask{Method: t["method"].(string), Params: params, Arch: t["arch"].(string),
 		Channel: t["channel_id"], Priority: &priority})
 }
 

@@ -20,12 +20,17 @@ type decoder struct {
 	names map[string]string // member names seen, so that 50,000 rows share them
 	kind  []byte            // name of the scalar being read
 	depth int
+	order *Order   // nil: nobody asks
+	named []string // the members of the structs being read, the innermost last; only for order
 }
 
 // DecodeCall reads a methodCall to the end of r. Named arguments stay in the last parameter, see SplitKwargs.
 // Errors are *SyntaxError, *LimitError, or what r returned.
 func DecodeCall(r io.Reader, lim Limits) (method string, params []any, err error) {
-	d := &decoder{scanner: newScanner(r, lim), names: map[string]string{}}
+	return decodeCall(&decoder{scanner: newScanner(r, lim), names: map[string]string{}})
+}
+
+func decodeCall(d *decoder) (method string, params []any, err error) {
 	if err := d.root("methodCall"); err != nil {
 		return "", nil, err
 	}
@@ -375,12 +380,14 @@ func (d *decoder) array() ([]any, error) {
 // object reads a struct. Of members with one name the last counts, as in Python.
 func (d *decoder) object() (map[string]any, error) {
 	m := map[string]any{}
+	outer := len(d.named)
 	for {
 		tok, err := d.tag()
 		if err != nil {
 			return nil, err
 		}
 		if tok == tokEnd {
+			d.noteOrder(outer, len(m))
 			return m, d.closes("struct")
 		}
 		if string(d.name) != "member" {
@@ -392,6 +399,9 @@ func (d *decoder) object() (map[string]any, error) {
 		name, err := d.memberName()
 		if err != nil {
 			return nil, err
+		}
+		if d.order != nil && len(d.named)-outer < maxOrdered {
+			d.named = append(d.named, name)
 		}
 		if err := d.start("value"); err != nil {
 			return nil, err

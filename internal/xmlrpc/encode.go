@@ -89,6 +89,7 @@ type Encoder struct {
 	depth        int
 	keys         [][]string // by depth: space to sort a map's keys in
 	num          []byte
+	order        *Order
 }
 
 func newEncoder(w io.Writer, opts []Option) *Encoder {

@@ -200,6 +200,7 @@ func sorted[M ~map[string]any](e *Encoder, m M, kwargs bool) error {
 		keys = append(keys, k)
 	}
 	slices.Sort(keys)
+	e.order.arrange(keys)
 	e.keys[e.depth] = keys
 	e.BeginStruct()
 	for _, k := range keys {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"moromi/internal/xmlrpc"
 	"moromi/web/auth"
 )
 
@@ -28,6 +29,7 @@ type request struct {
 	message string // why there is no session
 	outer   string // the name of the method that the client called
 	claim   claim
+	order   *xmlrpc.Order // of the members of the structs that the client sent
 
 	reads    map[string]bool // the families of events that the answer is made from
 	personal bool            // the answer is made from more, or is not whole: it is for this request only

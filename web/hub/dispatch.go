@@ -17,6 +17,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"moromi/commands"
 	"moromi/internal/fault"
 	"moromi/internal/koji"
 	"moromi/internal/xmlrpc"
@@ -100,7 +101,7 @@ func (h *Hub) serveRPC(w http.ResponseWriter, r *http.Request, req *request, log
 	var name string
 	var params []any
 	if err == nil {
-		name, params, err = h.readCall(w, r, body)
+		name, params, req.order, err = h.readCall(w, r, body)
 	}
 	if err != nil {
 		log.DebugContext(r.Context(), "unreadable request", "error", err)
@@ -156,22 +157,22 @@ func (h *Hub) readPast(r *http.Request, err error) {
 }
 
 // readCall decodes the request within the limits of size and time. What was read of it before is body.
-func (h *Hub) readCall(w http.ResponseWriter, r *http.Request, body []byte) (string, []any, error) {
+func (h *Hub) readCall(w http.ResponseWriter, r *http.Request, body []byte) (string, []any, *xmlrpc.Order, error) {
 	if r.ContentLength > h.cfg.Limits.Body {
-		return "", nil, &xmlrpc.LimitError{What: "bytes", Limit: h.cfg.Limits.Body}
+		return "", nil, nil, &xmlrpc.LimitError{What: "bytes", Limit: h.cfg.Limits.Body}
 	}
 	rc := http.NewResponseController(w)
 	if err := rc.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return "", nil, err
+		return "", nil, nil, err
 	}
-	name, params, err := xmlrpc.DecodeCall(io.MultiReader(bytes.NewReader(body), r.Body), xmlrpc.Limits{MaxBytes: h.cfg.Limits.Body})
+	name, params, order, err := xmlrpc.DecodeCallInOrder(io.MultiReader(bytes.NewReader(body), r.Body), xmlrpc.Limits{MaxBytes: h.cfg.Limits.Body})
 	if err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
 	if err := rc.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return "", nil, err
+		return "", nil, nil, err
 	}
-	return name, params, nil
+	return name, params, order, nil
 }
 
 // call runs one request's outer method.
@@ -184,7 +185,7 @@ func (h *Hub) call(r *http.Request, req *request, log *slog.Logger, name string,
 	if err := h.authenticate(r, req, name); err != nil {
 		return nil, err
 	}
-	c := h.newCall(r.Context(), req, log, m)
+	c := h.newCall(commands.InOrder(r.Context(), req.order), req, log, m)
 	if err := c.lockOut(); err != nil {
 		return nil, err
 	}

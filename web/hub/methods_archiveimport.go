@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"strings"
 
 	"moromi/commands"
 	"moromi/internal/fault"
@@ -149,11 +150,12 @@ func (d Deps) importArchive(c *Call, a Args) (any, error) {
 	if err := c.RequirePerm(kind + "-import"); err != nil {
 		return nil, err
 	}
-	return d.putArchive(c, a, kind)
+	return d.putArchive(c, a, kind, "")
 }
 
-// putArchive imports the file that a call names to the build that it names.
-func (d Deps) putArchive(c *Call, a Args, kind string) (any, error) {
+// putArchive imports the file that a call names to the build that it names. Paths are below the work directory; they may begin with root, which is the
+// same place.
+func (d Deps) putArchive(c *Call, a Args, kind, root string) (any, error) {
 	b, err := d.theBuild(c, a.Get("buildinfo"))
 	if err != nil {
 		return nil, err
@@ -166,7 +168,7 @@ func (d Deps) putArchive(c *Call, a Args, kind string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	in, err := newArchive(path, kind, info)
+	in, err := newArchive(strings.TrimPrefix(path, root), kind, info)
 	if err != nil {
 		return nil, err
 	}

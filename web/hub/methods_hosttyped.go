@@ -6,6 +6,7 @@ import (
 	"moromi/commands"
 	"moromi/events"
 	"moromi/internal/fault"
+	"moromi/internal/storage"
 )
 
 // hostTypedMethods are what a builder calls for builds of other types than rpm: Maven, Windows and image builds.
@@ -19,7 +20,7 @@ func hostTypedMethods(d Deps) []Method {
 		{Name: "host.initImageBuild", Params: "task_id, build_info", Auth: Host, Write: true, Help: "Begin the image build of a task, with the next release if it has none; answers the build.", Func: d.hostInitImageBuild},
 		{Name: "host.completeImageBuild", Params: "task_id, build_id, results", Auth: Host, Write: true, Help: "Import the images of a build and complete it.", Func: d.hostCompleteImageBuild},
 		{Name: "host.importImage", Params: "task_id, build_info, results", Auth: Host, Write: true, Help: "Import images of a build that is under way.", Func: d.hostImportImage},
-		{Name: "host.importArchive", Params: "filepath, buildinfo, type, typeInfo", Auth: Host, Write: true, Help: "Import a file of a Maven or Windows build. filepath is below the work directory.", Func: d.hostImportArchive},
+		{Name: "host.importArchive", Params: "filepath, buildinfo, type, typeInfo", Auth: Host, Write: true, Help: "Import a file of a Maven or Windows build. filepath is below the work directory, or the whole path of such a file.", Func: d.hostImportArchive},
 		{Name: "host.importWrapperRPMs", Params: "task_id, build_id, rpm_results", Auth: Host, Write: true, Help: "Import rpms that wrap what a complete build made.", Func: d.hostImportWrapperRPMs},
 		{Name: "host.moveMavenBuildToScratch", Params: "task_id, results, rpm_results", Auth: Host, Write: true, Help: "Put the files of a scratch Maven build in their place.", Func: d.hostMoveMavenToScratch},
 		{Name: "host.moveWinBuildToScratch", Params: "task_id, results, rpm_results", Auth: Host, Write: true, Help: "Put the files of a scratch Windows build in their place.", Func: d.hostMoveWinToScratch},
@@ -232,7 +233,12 @@ func (d Deps) hostImportArchive(c *Call, a Args) (any, error) {
 	case kind == "win" && d.NoWin:
 		return nil, errNoWin
 	}
-	return d.putArchive(c, a, kind)
+	work, err := storage.WorkDir(storage.DefaultVolume)
+	if err != nil {
+		return nil, err
+	}
+	// Koji takes any path of the hub's own; those below the work directory are the ones that a builder can have put there.
+	return d.putArchive(c, a, kind, d.Storage.Abs(work)+"/")
 }
 
 func (d Deps) hostImportWrapperRPMs(c *Call, a Args) (any, error) {

@@ -36,9 +36,9 @@ func (s *site) open(t testing.TB, user string) *client {
 }
 
 // call makes a call. A fault comes back as *xmlrpc.Fault, an answer of another kind as statusError.
-func (c *client) call(method string, params []any) (any, error) {
+func (c *client) call(method string, params []any, opts ...xmlrpc.Option) (any, error) {
 	var body bytes.Buffer
-	if err := xmlrpc.EncodeCall(&body, method, params); err != nil {
+	if err := xmlrpc.EncodeCall(&body, method, params, opts...); err != nil {
 		return nil, fmt.Errorf("encode call: %w", err)
 	}
 	return c.post("", "text/xml", body.Bytes())

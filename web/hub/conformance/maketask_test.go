@@ -1,11 +1,13 @@
 package conformance_test
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 
 	"moromi/internal/fault"
 	"moromi/internal/xmlrpc"
+	"moromi/projections/task"
 )
 
 // Koji's client names all parameters of makeTask and sends the priority as it was typed.
@@ -32,6 +34,32 @@ func TestMakeTaskTakesNames(t *testing.T) {
 			t.Errorf("%s: %v", call.name, err)
 		case call.code != 0 && (f == nil || f.Code != call.code):
 			t.Errorf("%s: got %v, %v; want fault %d", call.name, got, err, call.code)
+		}
+	}
+}
+
+// A task's request has the members of structs in the order in which the client sent them, also of a task that is made again, and in a multicall.
+func TestTaskRequestKeepsOrder(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "")
+	c := s.open(t, "kojiadmin")
+	options := xmlrpc.Struct{{Name: "scratch", Value: true}, {Name: "arch_override", Value: "x86_64"}, {Name: "repo_id", Value: int64(1)}}
+	params := []any{"build", []any{"git://example.com/foo#1", xmlrpc.Struct{{Name: "name", Value: "dest"}, {Name: "id", Value: int64(1)}}, options}}
+	id, err := c.call("makeTask", params)
+	s.check(err)
+	_, err = c.call("cancelTask", []any{id})
+	s.check(err)
+	again, err := c.call("resubmitTask", []any{id})
+	s.check(err)
+	many, err := c.call("multiCall", []any{[]any{map[string]any{"methodName": "makeTask", "params": params}}})
+	s.check(err)
+	var want bytes.Buffer
+	s.check(xmlrpc.EncodeCall(&want, "build", params[1].([]any)))
+	for _, id := range []any{id, again, many.([]any)[0].([]any)[0]} {
+		got, _, err := task.Documents(t.Context(), s.service.DB, id.(int64))
+		s.check(err)
+		if got != want.String() {
+			t.Errorf("the request of task %v is\n%s\nnot\n%s", id, got, want.String())
 		}
 	}
 }

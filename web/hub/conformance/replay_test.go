@@ -49,7 +49,11 @@ func (r *replay) send(s step) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	got, err := c.call(s.Method, params)
+	order, err := memberOrder(s.Params)
+	if err != nil {
+		return nil, err
+	}
+	got, err := c.call(s.Method, params, xmlrpc.InOrder(order))
 	if err == nil && s.Method == "login" {
 		r.loggedIn(params, got)
 	}
