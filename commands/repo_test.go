@@ -186,3 +186,39 @@ func TestRepoQuery(t *testing.T) {
 		}
 	}
 }
+
+// TestOldRequestsLeaveTheQueue keeps requests that are over for a day, and those that wait for as long as they do.
+func TestOldRequestsLeaveTheQueue(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	ctx := t.Context()
+	over := s.request(commands.RequestRepo{Last: true})["request"].(query.Row)["id"].(int64)
+	if _, err := s.RepoReady(ctx, s.actor, s.repoID); err != nil {
+		t.Fatal(err)
+	}
+	waits := s.request(commands.RequestRepo{Last: true, Opts: events.RepoOpts{Src: on()}})["request"].(query.Row)["id"].(int64)
+	age := func(by string) {
+		t.Helper()
+		if _, err := s.DB.Exec(ctx, `update repo_queue set update_time = now() - $1::interval`, by); err != nil {
+			t.Fatal(err)
+		}
+	}
+	there := func(id int64) bool {
+		t.Helper()
+		row, err := repomodel.GetRequest(ctx, s.DB, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return row != nil
+	}
+	age("23 hours")
+	s.request(commands.RequestRepo{Last: true, Opts: events.RepoOpts{Debuginfo: on()}})
+	if !there(over) || !there(waits) {
+		t.Error("a request of less than a day ago is gone")
+	}
+	age("25 hours")
+	s.request(commands.RequestRepo{Last: true, Opts: events.RepoOpts{SeparateSrc: on()}})
+	if there(over) || !there(waits) {
+		t.Errorf("the answered request is there: %t, the one that waits: %t", there(over), there(waits))
+	}
+}

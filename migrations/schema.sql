@@ -1095,6 +1095,8 @@ CREATE INDEX repo_queue_active ON repo_queue USING btree (tag_id, priority, id) 
 
 CREATE INDEX repo_queue_by_tag ON repo_queue USING btree (tag_id);
 
+CREATE INDEX repo_queue_over ON repo_queue USING btree (update_time) WHERE (NOT active);
+
 CREATE INDEX rpminfo_by_build ON rpminfo USING btree (build_id);
 
 CREATE INDEX rpminfo_by_buildroot ON rpminfo USING btree (buildroot_id) WHERE (buildroot_id IS NOT NULL);

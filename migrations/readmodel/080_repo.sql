@@ -48,3 +48,4 @@ create table repo_queue (
 );
 create index repo_queue_active on repo_queue (tag_id, priority, id) where active;
 create index repo_queue_by_tag on repo_queue (tag_id);
+create index repo_queue_over on repo_queue (update_time) where not active;

@@ -4,10 +4,15 @@ package repo
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"moromi/events"
 	"moromi/projections"
 )
+
+// requestKept is how long a request stays in the queue after it was answered or given up, for whoever asked (Koji's RequestCleanTime). It goes when another
+// comes, so that the one with the highest id is always there.
+const requestKept = 1440 * time.Minute
 
 // Projection writes repo, repo_past and repo_queue.
 type Projection struct{ repos projections.Stateful }
@@ -38,6 +43,7 @@ func (p *Projection) Apply(b *projections.Batch, c *events.Commit, e events.Even
 		}
 		b.Exec(`insert into repo_queue (id, create_time, owner, priority, tag_id, at_event, min_event, opts, update_time, active, tries)
 			values ($1, $2, $3, $4, $5, $6, $7, $8, $2, true, 0)`, e.ID, c.At, e.Owner, e.Priority, e.TagID, e.AtEvent, e.MinEvent, opts)
+		b.Exec(`delete from repo_queue where not active and update_time < $1`, c.At.Add(-requestKept))
 	case events.RepoRequestPrioritized:
 		b.Exec(`update repo_queue set priority = $2 where id = $1`, e.ID, e.Priority)
 	case events.RepoRequestTasked:
