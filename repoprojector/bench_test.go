@@ -67,6 +67,15 @@ func (m many) Content(ctx context.Context, tag, event int64) (*repoprojector.Con
 	return c, nil
 }
 
+func (m many) ContentOf(_ context.Context, _, event int64, pkg string, _ bool) (out []repoprojector.RPM, err error) {
+	for _, r := range m.rpms[:len(m.rpms)-int(event%2)] {
+		if r.Build.Name == pkg {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
 // BenchmarkBigTag is BenchmarkEventToReady for a tag with 5,000 rpms as varied as a distribution's; reading them from the read models is not
 // in it.
 func BenchmarkBigTag(b *testing.B) {

@@ -75,6 +75,7 @@ func (p *Projector) keepClean(ctx context.Context) {
 	tick := time.NewTicker(p.Lifetimes.Recheck)
 	defer tick.Stop()
 	for {
+		p.states.forget() // so that from time to time every file is looked at
 		if err := p.Sweep(ctx); err != nil && ctx.Err() == nil {
 			p.Log.Warn("old repositories were not all cleared away; the next round tries again", "error", err)
 		}
@@ -238,5 +239,5 @@ func (p *Projector) removeRepo(dir, name string) error {
 	if err := p.Storage.RemoveAll(at); err != nil {
 		return fmt.Errorf("remove %s: %w", at, err)
 	}
-	return nil
+	return p.store.DropVersions(name)
 }

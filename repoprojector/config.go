@@ -26,6 +26,9 @@ type Config struct {
 	Source Source
 	Log    *slog.Logger
 	Clock  func() time.Time
+	// LazyFiles makes repositories READY as soon as they can be served (OpenFile), and writes the files of metadata afterwards, of the newest of a tag
+	// only. Else all files are written before.
+	LazyFiles bool
 	// Workers is how many repositories are made at once.
 	Workers   int
 	Lifetimes Lifetimes

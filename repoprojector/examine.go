@@ -124,48 +124,6 @@ func (p *Projector) digest(r *RPM, path storage.Path, changed bool) (repodata.Di
 	return got, nil
 }
 
-// share gives the indexes of the rpms of each directory of a repository (repo_init of kojihub): noarch ones in every architecture's, sources in
-// all of them or in one of their own, debuginfo if it is wanted, and nothing of an architecture that the tag does not have.
-func share(c *Content, src, debuginfo, separateSrc bool) map[string][]int {
-	dirs := map[string][]int{}
-	for _, a := range archDirs(c.Arches, separateSrc) {
-		dirs[a] = []int{}
-	}
-	add := func(dir string, i int) {
-		if _, ok := dirs[dir]; ok {
-			dirs[dir] = append(dirs[dir], i)
-		}
-	}
-	for i := range c.RPMs {
-		r := &c.RPMs[i]
-		if r.MetadataOnly || !debuginfo && koji.IsDebuginfo(r.Name) {
-			continue
-		}
-		switch r.Arch {
-		case "src":
-			if src {
-				for dir := range dirs {
-					if dir != "src" {
-						add(dir, i)
-					}
-				}
-			}
-			if separateSrc {
-				add("src", i)
-			}
-		case "noarch":
-			for dir := range dirs {
-				if dir != "src" {
-					add(dir, i)
-				}
-			}
-		default:
-			add(koji.CanonArch(r.Arch), i)
-		}
-	}
-	return dirs
-}
-
 // archDirs gives the directories of a repository.
 func archDirs(arches []string, separateSrc bool) []string {
 	var out []string

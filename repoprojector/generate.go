@@ -34,9 +34,9 @@ func (p *Projector) generate(ctx context.Context, j job, task *int64) made {
 		return out
 	}
 	out.repo, out.event, out.own = started.ID, started.Event, len(optMap(started.Custom)) == 0
-	tag, rpms, err := p.fill(ctx, started, j.tag, task)
+	b, err := p.fill(ctx, started, j, task)
 	if err == nil {
-		err = p.publish(ctx, tag, started.ID, j.at == 0 && out.own)
+		err = p.publish(ctx, b, j.at == 0 && out.own)
 	}
 	if err != nil {
 		out.err = fmt.Errorf("make repository %d: %w", started.ID, err)
@@ -45,40 +45,62 @@ func (p *Projector) generate(ctx context.Context, j job, task *int64) made {
 		}
 		return out
 	}
-	p.Log.Info("repository made", "tag", tag, "repo", started.ID, "event", started.Event, "rpms", rpms, "took", p.Clock().Sub(began))
+	p.Log.Info("repository made", "tag", b.state.content.Tag, "repo", started.ID, "event", started.Event, "rpms", b.rpms(), "took", p.Clock().Sub(began))
 	return out
 }
 
-// publish makes a written repository READY. As in Koji, who sees it READY finds it behind the link "latest", if it is the tag's newest: one of the
-// tag as it is now always is.
-func (p *Projector) publish(ctx context.Context, tag string, id int64, newest bool) error {
-	link := func() {
-		if err := p.linkLatest(tag, id); err != nil {
-			p.Log.Warn("the link to the latest repository was not set", "tag", tag, "repo", id, "error", err)
+// publish makes a repository READY. As in Koji, who sees it READY finds it behind the link "latest", if it is the tag's newest and its files are
+// written before: one of the tag as it is now always is.
+func (p *Projector) publish(ctx context.Context, b *build, newest bool) error {
+	if p.LazyFiles {
+		latest, err := p.Service.RepoReady(ctx, commands.Actor{}, b.repo.ID)
+		if err == nil && latest {
+			p.files.want(b)
 		}
+		return err
+	}
+	tag, id := b.state.content.Tag, b.repo.ID
+	if err := b.finish(ctx); err != nil {
+		return err
 	}
 	if newest {
-		link()
+		p.link(tag, id)
 	}
 	latest, err := p.Service.RepoReady(ctx, commands.Actor{}, id)
 	switch {
 	case err != nil && newest:
 		return errors.Join(err, p.relink(ctx))
 	case err == nil && latest && !newest:
-		link()
+		p.link(tag, id)
 	}
 	return err
 }
 
-// fill reads the content of the tag and writes the files.
-func (p *Projector) fill(ctx context.Context, started commands.StartedRepo, tag int64, task *int64) (name string, rpms int, err error) {
-	c, err := p.Source.Content(ctx, tag, started.Event)
-	if err != nil {
-		return "", 0, err
+// link is linkLatest for a repository that is whole without the link.
+func (p *Projector) link(tag string, id int64) {
+	if err := p.linkLatest(tag, id); err != nil {
+		p.Log.Warn("the link to the latest repository was not set", "tag", tag, "repo", id, "error", err)
 	}
-	b := build{Projector: p, repo: started, tag: tag, task: task, content: c}
-	rpms, err = b.write(ctx)
-	return c.Tag, rpms, err
+}
+
+// fill finds out what the repository holds and makes its metadata.
+func (p *Projector) fill(ctx context.Context, started commands.StartedRepo, j job, task *int64) (*build, error) {
+	at := p.stateAt
+	if j.at != 0 || len(j.tasks) > 0 || j.request != 0 { // of the past nothing is remembered; and who asks shall hear of every rpm that is not as it should be
+		at = p.readState
+	}
+	x, err := at(ctx, j.tag, started.Event)
+	if err != nil {
+		return nil, err
+	}
+	b, err := p.newBuild(started, x, task)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.begin(); err != nil {
+		return nil, err
+	}
+	return b, b.compose(ctx)
 }
 
 // problem records that a repository could not be made, and why.

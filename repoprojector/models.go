@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+
 	"moromi/internal/storage"
 	"moromi/projections/query"
 	rpmmodel "moromi/projections/rpm"
@@ -66,23 +68,70 @@ func (m models) Content(ctx context.Context, tag, event int64) (*Content, error)
 	c := &Content{Tag: row["name"].(string)}
 	arches, _ := row["arches"].(string)
 	c.Arches = strings.Fields(arches)
-	f := tagmodel.BuildFilter{Inherited: true, Latest: 1}
 	if extra, _ := row["extra"].(map[string]any); truth(extra["repo_include_all"]) {
+		c.All = true
+	}
+	if c.RPMs, err = m.rpms(ctx, tag, filter("", c.All), event); err != nil {
+		return nil, err
+	}
+	if c.Groups, err = m.Groups(ctx, tag, event); err != nil {
+		return nil, err
+	}
+	c.Blocked, err = m.Blocked(ctx, tag, event)
+	return c, err
+}
+
+// filter chooses the builds of a repository: of one package, or of all.
+func filter(pkg string, all bool) tagmodel.BuildFilter {
+	f := tagmodel.BuildFilter{Inherited: true, Latest: 1, Package: pkg}
+	if all {
 		f.Latest = 0
 	}
-	if c.RPMs, err = m.rpms(ctx, tag, f, event); err != nil {
-		return nil, err
-	}
-	if c.Groups, err = m.groups(ctx, tag, event); err != nil {
-		return nil, err
-	}
+	return f
+}
+
+func (m models) ContentOf(ctx context.Context, tag, event int64, pkg string, all bool) ([]RPM, error) {
+	return m.rpms(ctx, tag, filter(pkg, all), event)
+}
+
+func (m models) Groups(ctx context.Context, tag, event int64) ([]repodata.Group, error) {
+	return tagGroups(ctx, m.db, tag, event)
+}
+
+func (m models) Blocked(ctx context.Context, tag, event int64) ([]string, error) {
 	entries, err := tagmodel.PackageList(ctx, m.db, tagmodel.PackageFilter{Tag: &tag, Inherited: true, NoOwners: true}, &event)
+	var out []string
 	for _, e := range entries {
 		if e["blocked"] == true {
-			c.Blocked = append(c.Blocked, e["package_name"].(string))
+			out = append(out, e["package_name"].(string))
 		}
 	}
-	return c, err
+	return out, err
+}
+
+func (m models) Lineage(ctx context.Context, tag, event int64) ([]Ancestor, error) {
+	links, err := tagmodel.FullInheritance(ctx, m.db, tag, &event, tagmodel.InheritanceOptions{})
+	out := []Ancestor{{Tag: tag}}
+	for _, l := range links {
+		out = append(out, Ancestor{Tag: l.ID, Filter: strings.Join(l.Filters, "\n")})
+	}
+	return out, err
+}
+
+func (m models) PackageNames(ctx context.Context, ids []int64) ([]string, error) {
+	return m.names(ctx, `select name from package where id = any($1) order by name`, ids)
+}
+
+func (m models) BuildPackages(ctx context.Context, builds []int64) ([]string, error) {
+	return m.names(ctx, `select distinct p.name from build b join package p on p.id = b.pkg_id where b.id = any($1) order by 1`, builds)
+}
+
+func (m models) names(ctx context.Context, sql string, ids []int64) ([]string, error) {
+	rows, err := m.db.Query(ctx, sql, ids)
+	if err != nil {
+		return nil, fmt.Errorf("names of packages: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // truth is whether a setting counts as true in Python.
@@ -144,11 +193,6 @@ func Comps(ctx context.Context, db query.DB, tag, event int64) ([]byte, error) {
 		return nil, err
 	}
 	return repodata.Comps(groups, true), nil
-}
-
-// groups gives the comps groups that hold in the tag.
-func (m models) groups(ctx context.Context, tag, event int64) ([]repodata.Group, error) {
-	return tagGroups(ctx, m.db, tag, event)
 }
 
 func tagGroups(ctx context.Context, db query.DB, tag, event int64) ([]repodata.Group, error) {

@@ -31,12 +31,15 @@ const (
 // Projector makes repositories. New makes one; Run does the work; Watch, Wait and Close may be called from anywhere.
 type Projector struct {
 	Config
-	cache  *os.Root
-	store  *repodata.Store
-	writer *repodata.Writer
-	seen   seen
-	inbox  *inbox
-	ready  *broadcast
+	cache   *os.Root
+	store   *repodata.Store
+	writer  *repodata.Writer
+	seen    seen
+	states  states
+	changes changes
+	files   *files
+	inbox   *inbox
+	ready   *broadcast
 
 	// what follows is of the goroutine that leads
 	tags     map[int64]*tagPlan
@@ -55,7 +58,7 @@ func New(c Config) (*Projector, error) {
 	if err := c.fill(); err != nil {
 		return nil, err
 	}
-	p := &Projector{Config: c, inbox: newInbox(), ready: newBroadcast()}
+	p := &Projector{Config: c, inbox: newInbox(), ready: newBroadcast(), files: newFiles()}
 	var err error
 	if p.store, p.cache, err = c.openCache(); err != nil {
 		return nil, err
@@ -71,6 +74,7 @@ func (p *Projector) Close() error { return p.cache.Close() }
 
 // Watch is for Engine.OnCommit: it takes note and returns at once.
 func (p *Projector) Watch(commits []*events.Commit) {
+	p.changes.add(commits)
 	p.inbox.add(commits)
 	for _, c := range commits {
 		for _, e := range c.Events {
@@ -137,9 +141,11 @@ func (p *Projector) lead(ctx context.Context, lock *pgxpool.Conn) error {
 	defer cancel()
 	p.inbox.set(true)
 	defer p.inbox.set(false)
+	p.states.forget()
 	p.tags, p.carried, p.awaited, p.running = map[int64]*tagPlan{}, map[int64]bool{}, map[int64]bool{}, 0
 	p.position = p.Service.Models.Position()
 	p.checked = p.position
+	p.changes.restart(int64(p.position))
 	if err := p.recover(ctx); err != nil {
 		return fmt.Errorf("take up repositories: %w", err)
 	}
@@ -147,6 +153,7 @@ func (p *Projector) lead(ctx context.Context, lock *pgxpool.Conn) error {
 	for _, part := range []func(){
 		func() { p.readAhead(ctx, l.imports) },
 		func() { l.outdated.run(ctx, p) },
+		func() { p.files.run(ctx, p) },
 		func() { p.keepClean(ctx) },
 	} {
 		parts.Go(part)

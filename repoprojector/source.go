@@ -20,6 +20,23 @@ type Source interface {
 	TagsWith(ctx context.Context, externalRepo int64) ([]int64, error)
 	// Content gives what a repository of the tag holds as of the event.
 	Content(ctx context.Context, tag, event int64) (*Content, error)
+	// ContentOf gives the rpms of Content that are of one package's builds, in their order.
+	ContentOf(ctx context.Context, tag, event int64, pkg string, all bool) ([]RPM, error)
+	// Groups and Blocked give these parts of Content.
+	Groups(ctx context.Context, tag, event int64) ([]repodata.Group, error)
+	Blocked(ctx context.Context, tag, event int64) ([]string, error)
+	// Lineage gives the tag and what it inherits from as of the event, in order.
+	Lineage(ctx context.Context, tag, event int64) ([]Ancestor, error)
+	// PackageNames gives the names of packages, and BuildPackages those of the packages that builds are of, each once.
+	PackageNames(ctx context.Context, ids []int64) ([]string, error)
+	BuildPackages(ctx context.Context, builds []int64) ([]string, error)
+}
+
+// Ancestor is a tag in the inheritance of another.
+type Ancestor struct {
+	Tag int64
+	// Filter says which packages come from it: regular expressions, by lines.
+	Filter string
 }
 
 // Link is a step of inheritance: Tag inherits from Parent.
@@ -37,6 +54,8 @@ type Content struct {
 	Tag string
 	// Arches of the tag as they are configured.
 	Arches []string
+	// All tells that all builds of each package are in it, and not the latest only.
+	All bool
 	// RPMs of the tag's builds, of all architectures, sources and debuginfo among them. Those that Koji knows by metadata alone are left out.
 	RPMs    []RPM
 	Groups  []repodata.Group

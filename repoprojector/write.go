@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
+	"strconv"
 
 	"golang.org/x/sync/errgroup"
 
@@ -44,55 +46,120 @@ func optMap(o events.RepoOpts) map[string]bool {
 	return out
 }
 
-// build is a repository that is being written.
+// build is a repository that is being made.
 type build struct {
 	*Projector
-	repo    commands.StartedRepo
-	tag     int64
-	task    *int64
-	content *Content
-	root    *os.Root // the repository's directory
+	repo   commands.StartedRepo
+	task   *int64
+	state  *state
+	layout layout
+	dirs   map[string]repodata.Packages
+	root   *os.Root // the repository's directory
 }
 
-// write makes the repository's directory with all that is in it. It is durable when write returns.
-func (b *build) write(ctx context.Context) (rpms int, err error) {
-	packages, err := b.examine(ctx, b.content.RPMs)
+// newBuild makes a build of a tag's state with the options of a repository.
+func (p *Projector) newBuild(repo commands.StartedRepo, x *state, task *int64) (*build, error) {
+	opts := optMap(repo.Opts)
+	b := &build{Projector: p, repo: repo, task: task, state: x, layout: layout{opts["src"], opts["debuginfo"], opts["separate_src"]}}
+	var err error
+	b.dirs, err = x.dirsFor(b.layout)
+	return b, err
+}
+
+// rpms is how many rpms there are in all directories.
+func (b *build) rpms() (n int) {
+	for _, list := range b.dirs {
+		n += list.Len()
+	}
+	return n
+}
+
+// compose makes the metadata of each directory and keeps it, so that it can be served.
+func (b *build) compose(ctx context.Context) error {
+	now := b.Clock()
+	g, ctx := errgroup.WithContext(ctx)
+	for dir, list := range b.dirs {
+		g.Go(func() error {
+			v, err := b.writer.Compose(ctx, repodata.Content{Packages: list, Comps: b.state.comps, Revision: now})
+			if err != nil {
+				return err
+			}
+			return b.store.PutVersion(versionName(b.repo.ID, dir), v)
+		})
+	}
+	return g.Wait()
+}
+
+// versionName is under which name the metadata of a repository's directory is kept.
+func versionName(repo int64, dir string) string { return strconv.FormatInt(repo, 10) + "/" + dir }
+
+// begin makes the repository's directory with what is small and wanted at once. It is durable when begin returns.
+func (b *build) begin() (err error) {
+	dir, err := b.open(true)
 	if err != nil {
-		return 0, err
-	}
-	dir, err := storage.Repo{Tag: b.content.Tag, ID: b.repo.ID}.Dir()
-	if err != nil {
-		return 0, err
-	}
-	if err := b.Storage.MkdirAll(dir); err != nil {
-		return 0, err
-	}
-	if b.root, err = b.Storage.OpenRoot(dir); err != nil {
-		return 0, err
+		return err
 	}
 	defer b.root.Close()
-	opts := optMap(b.repo.Opts)
-	dirs := share(b.content, opts["src"], opts["debuginfo"], opts["separate_src"])
-	comps := repodata.Comps(b.content.Groups, true)
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return b.writeInfo(opts) })
-	g.Go(func() error { return b.writeFile("groups/comps.xml", comps) })
-	for arch, list := range dirs {
+	var g errgroup.Group
+	g.Go(b.writeInfo)
+	g.Go(func() error { return b.writeFile("groups/comps.xml", b.state.comps) })
+	var blocklist bytes.Buffer
+	for _, name := range b.state.content.Blocked {
+		blocklist.WriteString(name + "\n")
+	}
+	for arch := range b.dirs {
 		if err := b.root.Mkdir(arch, 0o755); err != nil {
-			return 0, err
+			return err
 		}
-		g.Go(func() error { return b.writeLists(arch, list, packages) })
-		g.Go(func() error { return b.writeMetadata(ctx, arch, list, packages, comps) })
-		rpms += len(list)
+		g.Go(func() error {
+			if err := b.root.Symlink("../../../..", path.Join(arch, "toplink")); err != nil {
+				return err
+			}
+			return b.writeFile(path.Join(arch, "blocklist"), blocklist.Bytes())
+		})
 	}
 	if err := g.Wait(); err != nil {
-		return 0, err
+		return err
 	}
-	return rpms, b.syncAll(dir, dirs)
+	return b.syncAll(dir)
 }
 
-func (b *build) writeInfo(opts map[string]bool) error {
-	raw, err := json.MarshalIndent(repoInfo{ID: b.repo.ID, Tag: b.content.Tag, TagID: b.tag, TaskID: b.task, EventID: b.repo.Event, Opts: opts,
+// finish writes the rest: the metadata and the lists of rpms. It is durable when finish returns.
+func (b *build) finish(ctx context.Context) error {
+	dir, err := b.open(false)
+	if err != nil {
+		return err
+	}
+	defer b.root.Close()
+	g, ctx := errgroup.WithContext(ctx)
+	for arch, list := range b.dirs {
+		g.Go(func() error { return b.writeLists(arch) })
+		g.Go(func() error { return b.writeMetadata(ctx, arch, list.Len()) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return b.syncAll(dir)
+}
+
+// open opens the repository's directory, which is made if it is to be.
+func (b *build) open(create bool) (storage.Path, error) {
+	dir, err := storage.Repo{Tag: b.state.content.Tag, ID: b.repo.ID}.Dir()
+	if err != nil {
+		return dir, err
+	}
+	if create {
+		if err := b.Storage.MkdirAll(dir); err != nil {
+			return dir, err
+		}
+	}
+	b.root, err = b.Storage.OpenRoot(dir)
+	return dir, err
+}
+
+func (b *build) writeInfo() error {
+	opts := optMap(b.repo.Opts)
+	raw, err := json.MarshalIndent(repoInfo{ID: b.repo.ID, Tag: b.state.content.Tag, TagID: b.state.tag, TaskID: b.task, EventID: b.repo.Event, Opts: opts,
 		CustomOpts: optMap(b.repo.Custom), WithSrc: opts["src"], WithSeparateSrc: opts["separate_src"], WithDebuginfo: opts["debuginfo"]}, "", "  ")
 	if err != nil {
 		return err
@@ -100,49 +167,44 @@ func (b *build) writeInfo(opts map[string]bool) error {
 	return b.writeFile("repo.json", raw)
 }
 
-// writeLists writes what is beside the metadata in an architecture's directory.
-func (b *build) writeLists(arch string, list []int, packages []repodata.Package) error {
-	var pkglist, rpmlist, blocklist bytes.Buffer
-	for _, i := range list {
-		pkglist.WriteString(packages[i].Href + "\n")
-		raw, err := json.Marshal(&b.content.RPMs[i])
-		if err != nil {
-			return err
-		}
-		rpmlist.Write(append(raw, '\n'))
+// lists makes the lists of a directory's rpms: their places, and what is known of them.
+func (b *build) lists(dir string) (pkglist, rpmlist []byte) {
+	for e := range b.state.entries(b.layout, dir) {
+		pkglist = append(append(pkglist, e.file.Href...), '\n')
+		rpmlist = append(rpmlist, e.line...)
 	}
-	for _, name := range b.content.Blocked {
-		blocklist.WriteString(name + "\n")
-	}
-	if err := b.root.Symlink("../../../..", path.Join(arch, "toplink")); err != nil {
-		return err
-	}
-	var g errgroup.Group
-	for name, content := range map[string]*bytes.Buffer{"pkglist": &pkglist, "rpmlist.jsonl": &rpmlist, "blocklist": &blocklist} {
-		g.Go(func() error { return b.writeFile(path.Join(arch, name), content.Bytes()) })
-	}
-	return g.Wait()
+	return pkglist, rpmlist
 }
 
-// emptyRepo marks a repository without packages, as kojid does.
-const emptyRepo = "repodata/EMPTY_REPO"
-
-func (b *build) writeMetadata(ctx context.Context, arch string, list []int, packages []repodata.Package, comps []byte) error {
-	own := make([]repodata.Package, len(list))
-	for n, i := range list {
-		own[n] = packages[i]
-	}
-	sorted, err := repodata.NewPackages(own)
-	if err != nil {
-		return err
-	}
-	if _, err := b.writer.Write(ctx, b.root, arch, repodata.Content{Packages: sorted, Comps: comps, Revision: b.Clock()}); err != nil {
-		return err
-	}
-	if len(list) == 0 {
-		return b.writeFile(path.Join(arch, emptyRepo), nil)
+func (b *build) writeLists(arch string) error {
+	pkglist, rpmlist := b.lists(arch)
+	for name, content := range map[string][]byte{pkglistName: pkglist, rpmlistName: rpmlist} {
+		if err := b.writeFile(path.Join(arch, name), content); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
 	}
 	return nil
+}
+
+// The lists' names.
+const (
+	pkglistName = "pkglist"
+	rpmlistName = "rpmlist.jsonl"
+)
+
+// emptyRepo marks a repository without packages, as kojid does.
+const emptyRepo = "EMPTY_REPO"
+
+// writeMetadata writes the files of what compose kept.
+func (b *build) writeMetadata(ctx context.Context, arch string, packages int) error {
+	v, err := b.store.Version(versionName(b.repo.ID, arch))
+	if err == nil {
+		err = b.store.WriteFiles(ctx, b.root, arch, v)
+	}
+	if err != nil || packages > 0 {
+		return err
+	}
+	return b.writeFile(path.Join(arch, "repodata", emptyRepo), nil)
 }
 
 // writeFile writes and syncs a file; its directory is made if need be and is synced by syncAll.
@@ -161,11 +223,11 @@ func (b *build) writeFile(name string, content []byte) error {
 }
 
 // syncAll makes the directories' entries durable, from the repository's own up to those above it.
-func (b *build) syncAll(dir storage.Path, arches map[string][]int) error {
+func (b *build) syncAll(dir storage.Path) error {
 	names := []string{".", "groups"}
-	for arch, list := range arches {
+	for arch, list := range b.dirs {
 		names = append(names, arch)
-		if len(list) == 0 {
+		if _, err := b.root.Lstat(path.Join(arch, "repodata")); err == nil && list.Len() == 0 {
 			names = append(names, path.Join(arch, "repodata"))
 		}
 	}
