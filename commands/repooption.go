@@ -100,6 +100,16 @@ func (s *Service) repoTag(ctx context.Context, tag any, event *int64) (repoTag, 
 	return t, nil
 }
 
+// RepoOptsAt gives the options that a tag's repositories have by themselves, as of an event.
+func (s *Service) RepoOptsAt(ctx context.Context, tag, event int64) (events.RepoOpts, error) {
+	t, err := s.repoTag(ctx, tag, &event)
+	if err != nil {
+		return events.RepoOpts{}, err
+	}
+	opts, _ := s.repoOpts(t, events.RepoOpts{})
+	return opts, nil
+}
+
 // repoOpts gives the options of a tag's repository and which of them are not the tag's own (kojihub.repos.get_repo_opts).
 func (s *Service) repoOpts(t repoTag, override events.RepoOpts) (opts, custom events.RepoOpts) {
 	c := s.Repos

@@ -55,7 +55,12 @@ func (p *Projector) relink(ctx context.Context) error {
 		if to, err := p.Storage.Readlink(link); err == nil && to == strconv.FormatInt(r.ID, 10) {
 			continue
 		}
-		if dir, err := (storage.Repo{Tag: r.TagName, ID: r.ID}).Dir(); err != nil || !p.there(dir) {
+		dir, err := storage.Repo{Tag: r.TagName, ID: r.ID}.Dir()
+		if err != nil || !p.there(dir) {
+			continue
+		}
+		if !p.written(dir) { // the process died before: it is served as it is
+			p.files.want(r.Tag, unwritten{r.ID, func(ctx context.Context) (*build, error) { return p.remakeRepo(ctx, r.ID) }})
 			continue
 		}
 		if err := p.linkLatest(r.TagName, r.ID); err != nil {

@@ -2,8 +2,10 @@ package repoprojector
 
 import (
 	"context"
-	"errors"
 	"io/fs"
+	"moromi/internal/storage"
+	"moromi/repoprojector/repodata"
+	"path"
 	"sync"
 )
 
@@ -11,16 +13,22 @@ import (
 // that another follows before its turn comes is never. Safe for concurrent use.
 type files struct {
 	mu     sync.Mutex
-	wanted map[int64]*build // by tag
+	wanted map[int64]unwritten // by tag
 	wake   chan struct{}
 }
 
-func newFiles() *files { return &files{wanted: map[int64]*build{}, wake: make(chan struct{}, 1)} }
+// unwritten is a repository whose files are wanted.
+type unwritten struct {
+	repo int64
+	get  func(context.Context) (*build, error)
+}
 
-func (f *files) want(b *build) {
+func newFiles() *files { return &files{wanted: map[int64]unwritten{}, wake: make(chan struct{}, 1)} }
+
+func (f *files) want(tag int64, u unwritten) {
 	f.mu.Lock()
-	if old := f.wanted[b.state.tag]; old == nil || old.repo.ID < b.repo.ID {
-		f.wanted[b.state.tag] = b
+	if f.wanted[tag].repo < u.repo {
+		f.wanted[tag] = u
 	}
 	f.mu.Unlock()
 	select {
@@ -29,14 +37,14 @@ func (f *files) want(b *build) {
 	}
 }
 
-func (f *files) take() *build {
+func (f *files) take() (u unwritten, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for tag, b := range f.wanted {
+	for tag, u := range f.wanted {
 		delete(f.wanted, tag)
-		return b
+		return u, true
 	}
-	return nil
+	return u, false
 }
 
 // run writes one repository after the other until ctx ends.
@@ -47,14 +55,45 @@ func (f *files) run(ctx context.Context, p *Projector) {
 			return
 		case <-f.wake:
 		}
-		for b := f.take(); b != nil && ctx.Err() == nil; b = f.take() {
-			err := b.finish(ctx)
-			switch {
-			case err == nil || errors.Is(err, fs.ErrExist): // as it is: written before
-				p.link(b.state.content.Tag, b.repo.ID)
-			case ctx.Err() == nil:
-				p.Log.Error("the files of a repository could not be written; it is served without them", "tag", b.state.content.Tag, "repo", b.repo.ID, "error", err)
+		for u, ok := f.take(); ok && ctx.Err() == nil; u, ok = f.take() {
+			if err := p.writeFiles(ctx, u); err != nil && ctx.Err() == nil {
+				p.Log.Error("the files of a repository could not be written; it is served without them", "repo", u.repo, "error", err)
 			}
 		}
 	}
+}
+
+// writeFiles writes what is missing of a READY repository's files and lets "latest" lead to it.
+func (p *Projector) writeFiles(ctx context.Context, u unwritten) error {
+	b, err := u.get(ctx)
+	if err == nil {
+		err = b.finish(ctx)
+	}
+	if repodata.Lost(err) { // of what was composed
+		if err = b.compose(ctx, b.key(), p.Clock()); err == nil {
+			err = b.finish(ctx)
+		}
+	}
+	if err == nil {
+		p.link(b.state.content.Tag, b.repo.ID)
+	}
+	return err
+}
+
+// written tells whether a repository's directory has all its metadata.
+func (p *Projector) written(dir storage.Path) bool {
+	entries, err := fs.ReadDir(p.Storage.FS(), dir.String())
+	if err != nil {
+		return false
+	}
+	for _, e := range entries {
+		if !e.IsDir() || e.Name() == "groups" {
+			continue
+		}
+		at, err := storage.Parse(path.Join(dir.String(), e.Name(), "repodata", repodata.RepomdName))
+		if err != nil || !p.there(at) {
+			return false
+		}
+	}
+	return true
 }

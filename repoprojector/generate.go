@@ -55,7 +55,7 @@ func (p *Projector) publish(ctx context.Context, b *build, newest bool) error {
 	if p.LazyFiles {
 		latest, err := p.Service.RepoReady(ctx, commands.Actor{}, b.repo.ID)
 		if err == nil && latest {
-			p.files.want(b)
+			p.files.want(b.state.tag, unwritten{b.repo.ID, func(context.Context) (*build, error) { return b, nil }})
 		}
 		return err
 	}
@@ -81,6 +81,7 @@ func (p *Projector) link(tag string, id int64) {
 	if err := p.linkLatest(tag, id); err != nil {
 		p.Log.Warn("the link to the latest repository was not set", "tag", tag, "repo", id, "error", err)
 	}
+	p.linked.send()
 }
 
 // fill finds out what the repository holds and makes its metadata.
@@ -100,7 +101,7 @@ func (p *Projector) fill(ctx context.Context, started commands.StartedRepo, j jo
 	if err := b.begin(); err != nil {
 		return nil, err
 	}
-	return b, b.compose(ctx)
+	return b, b.compose(ctx, b.key(), p.Clock())
 }
 
 // problem records that a repository could not be made, and why.

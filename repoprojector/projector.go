@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/singleflight"
 
 	"moromi/commands"
 	"moromi/events"
@@ -38,8 +39,12 @@ type Projector struct {
 	states  states
 	changes changes
 	files   *files
-	inbox   *inbox
-	ready   *broadcast
+	// composing and remaking are what readers ask for that is no longer at hand
+	composing singleflight.Group
+	remaking  chan struct{}
+	inbox     *inbox
+	ready     *broadcast
+	linked    *broadcast // a link "latest" was set
 
 	// what follows is of the goroutine that leads
 	tags     map[int64]*tagPlan
@@ -58,7 +63,8 @@ func New(c Config) (*Projector, error) {
 	if err := c.fill(); err != nil {
 		return nil, err
 	}
-	p := &Projector{Config: c, inbox: newInbox(), ready: newBroadcast(), files: newFiles()}
+	p := &Projector{Config: c, inbox: newInbox(), ready: newBroadcast(), linked: newBroadcast(), files: newFiles(), remaking: make(chan struct{}, maxRemakes)}
+	p.states.forget()
 	var err error
 	if p.store, p.cache, err = c.openCache(); err != nil {
 		return nil, err

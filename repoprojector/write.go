@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -74,24 +75,23 @@ func (b *build) rpms() (n int) {
 	return n
 }
 
-// compose makes the metadata of each directory and keeps it, so that it can be served.
-func (b *build) compose(ctx context.Context) error {
-	now := b.Clock()
+// compose makes the metadata of each directory as of a time and keeps it under a key, so that it can be served.
+func (b *build) compose(ctx context.Context, key string, made time.Time) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for dir, list := range b.dirs {
 		g.Go(func() error {
-			v, err := b.writer.Compose(ctx, repodata.Content{Packages: list, Comps: b.state.comps, Revision: now})
+			v, err := b.writer.Compose(ctx, repodata.Content{Packages: list, Comps: b.state.comps, Revision: made})
 			if err != nil {
 				return err
 			}
-			return b.store.PutVersion(versionName(b.repo.ID, dir), v)
+			return b.store.PutVersion(key+"/"+dir, v)
 		})
 	}
 	return g.Wait()
 }
 
-// versionName is under which name the metadata of a repository's directory is kept.
-func versionName(repo int64, dir string) string { return strconv.FormatInt(repo, 10) + "/" + dir }
+// key is where the versions of the repository's directories are kept.
+func (b *build) key() string { return strconv.FormatInt(b.repo.ID, 10) }
 
 // begin makes the repository's directory with what is small and wanted at once. It is durable when begin returns.
 func (b *build) begin() (err error) {
@@ -197,7 +197,10 @@ const emptyRepo = "EMPTY_REPO"
 
 // writeMetadata writes the files of what compose kept.
 func (b *build) writeMetadata(ctx context.Context, arch string, packages int) error {
-	v, err := b.store.Version(versionName(b.repo.ID, arch))
+	if _, err := b.root.Lstat(path.Join(arch, "repodata", repodata.RepomdName)); err == nil {
+		return nil // the process died after this one
+	}
+	v, err := b.store.Version(b.key() + "/" + arch)
 	if err == nil {
 		err = b.store.WriteFiles(ctx, b.root, arch, v)
 	}

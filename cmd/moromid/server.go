@@ -66,7 +66,11 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 	st.background(ctx, "sessions", sessions.Run)
 	notices := hub.NewNotices()
 	st.engine.OnCommit(notices.Watch)
-	st.projector, err = repoprojector.New(repoprojector.Config{Service: st.service, DB: st.db, Storage: top, CacheDir: st.cacheDir("repodata"), Log: st.log})
+	lazy, err := st.settings.lazyFiles()
+	if err != nil {
+		return nil, err
+	}
+	st.projector, err = repoprojector.New(repoprojector.Config{Service: st.service, DB: st.db, Storage: top, CacheDir: st.cacheDir("repodata"), Log: st.log, LazyFiles: lazy})
 	if err != nil {
 		return nil, fmt.Errorf("repo projector: %w", err)
 	}
@@ -84,7 +88,7 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 			return repoprojector.Comps(ctx, st.db, tag, event)
 		}}
 	cfg := hub.Config{Methods: hub.DomainMethods(deps), Users: backend, Sessions: sessions, Storage: top, Tasks: backend,
-		Volumes: backend, Notifier: notices, Log: st.log, Changes: st.engine, AnswerDir: st.answerDir(), ListPlugins: st.service.UsesPlugins}
+		Volumes: backend, Notifier: notices, Log: st.log, Changes: st.engine, RepoFiles: st.projector, AnswerDir: st.answerDir(), ListPlugins: st.service.UsesPlugins}
 	if err := st.logins.configure(&cfg, st.service, sessions); err != nil {
 		return nil, err
 	}

@@ -43,6 +43,7 @@ type settings struct {
 	PolicyFile  string
 	EnableMaven string // yes or no, empty for yes: whether there are Maven builds
 	EnableWin   string // likewise for Windows builds
+	RepoFiles   string // latest or all, empty for latest: of which repositories the metadata is written to the topdir
 	ConfigFile  string
 	Verbose     bool
 	Login       loginSettings
@@ -87,7 +88,7 @@ func (s *settings) resolve() error {
 func (s *settings) known() map[string]*string {
 	known := map[string]*string{"data": &s.Data, "database_url": &s.DatabaseURL, "ledger": &s.LedgerURL, "topdir": &s.Topdir, "listen": &s.Listen,
 		"public_url": &s.PublicURL, "policy": &s.PolicyFile,
-		"enable_maven": &s.EnableMaven, "enable_win": &s.EnableWin}
+		"repo_files": &s.RepoFiles, "enable_maven": &s.EnableMaven, "enable_win": &s.EnableWin}
 	maps.Copy(known, s.Login.known())
 	return known
 }
@@ -97,6 +98,7 @@ func (s *settings) addHubFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&s.Listen, "listen", "", "address to listen on (default "+defaultListen+")")
 	f.StringVar(&s.PolicyFile, "policy", "", "file with a [policy] section, as in Koji's hub.conf")
+	f.StringVar(&s.RepoFiles, "repo-files", "", "latest or all: of which repositories the metadata is in the topdir's files; the hub serves all (default latest)")
 	f.StringVar(&s.EnableMaven, "enable-maven", "", "yes or no: whether Maven builds are supported (default yes)")
 	f.StringVar(&s.EnableWin, "enable-win", "", "yes or no: whether Windows builds are supported (default yes)")
 }
@@ -110,6 +112,17 @@ func on(name, value string) (bool, error) {
 		return false, nil
 	}
 	return false, usageError{fmt.Errorf("%s: %q is neither yes nor no", name, value)}
+}
+
+// lazyFiles reads RepoFiles.
+func (s *settings) lazyFiles() (bool, error) {
+	switch s.RepoFiles {
+	case "", "latest":
+		return true, nil
+	case "all":
+		return false, nil
+	}
+	return false, usageError{fmt.Errorf("repo_files: %q is neither latest nor all", s.RepoFiles)}
 }
 
 // readFile takes what flags left open from the [hub] section of the configuration file.

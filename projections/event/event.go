@@ -4,8 +4,12 @@ package event
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"moromi/projections/query"
+
+	"github.com/jackc/pgx/v5"
 )
 
 func events() *query.Query {
@@ -40,4 +44,17 @@ func Last(ctx context.Context, db query.DB, before *float64) (query.Row, error) 
 		return all[0], nil
 	}
 	return nil, err
+}
+
+// Time is when an event was, or the last one before it.
+func Time(ctx context.Context, db query.DB, id int64) (time.Time, error) {
+	rows, err := db.Query(ctx, `select time from events where id <= $1 order by id desc limit 1`, id)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("time of event %d: %w", id, err)
+	}
+	at, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[time.Time])
+	if err != nil {
+		return time.Time{}, fmt.Errorf("time of event %d: %w", id, err)
+	}
+	return at, nil
 }

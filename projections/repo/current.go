@@ -26,6 +26,19 @@ func Standings(ctx context.Context, db query.DB) ([]Standing, error) {
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Standing])
 }
 
+// LatestOf gives the id of the Standing of a tag by the tag's name; 0 if there is none.
+func LatestOf(ctx context.Context, db query.DB, tagName string) (int64, error) {
+	return scalar(ctx, db, `select repo.id from repo join tag on tag.id = tag_id where tag.name = $1 and state = 1 and not dist and custom_opts = '{}'
+		order by create_event desc, repo.id desc limit 1`, tagName)
+}
+
+// Beginning gives the newest READY or EXPIRED build repository with a tag's own options that has what came of the tag's change at an event; 0 if there
+// is none.
+func Beginning(ctx context.Context, db query.DB, tag, event int64) (int64, error) {
+	return scalar(ctx, db, `select id from repo where tag_id = $1 and begin_event = $2 and state in (1, 2) and not dist and custom_opts = '{}'
+		order by id desc limit 1`, tag, event)
+}
+
 // Unended gives the repositories without an end event that are READY or on the way to it; of the tags that are given, of all if tags is nil.
 func Unended(ctx context.Context, db query.DB, tags []int64) ([]Current, error) {
 	rows, err := db.Query(ctx, `select id, tag_id, create_event from repo where end_event is null and state in (0, 1) and ($1::bigint[] is null or tag_id = any($1))

@@ -25,35 +25,56 @@ const maxListing = 100_000
 // Names that start with a dot do not exist here, and nothing outside the topdir is reached, whatever symlinks say (os.Root). Uploads of
 // anyone are among the files, so every answer forbids scripts and guessing of types.
 type files struct {
-	top *storage.Topdir
-	log *slog.Logger
+	top   *storage.Topdir
+	repos RepoFiles // nil: all files of repositories are files
+	log   *slog.Logger
 }
 
 func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		plain(w, http.StatusMethodNotAllowed, "Method Not Allowed")
+	if !f.readOnly(w, r) {
 		return
 	}
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
 	rel := strings.Trim(strings.TrimPrefix(r.URL.Path, "/kojifiles"), "/")
 	rel = strings.ReplaceAll(rel, "/./", "/") // getBuildLogs' paths have it, and not every client leaves it out
 	if rel == "" {
 		f.list(w, r, nil, "")
 		return
 	}
+	f.serve(w, r, rel)
+}
+
+// readOnly refuses what is no reading, and forbids what browsers could do with the answer.
+func (f *files) readOnly(w http.ResponseWriter, r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		plain(w, http.StatusMethodNotAllowed, "Method Not Allowed")
+		return false
+	}
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
+	return true
+}
+
+// serve serves what is at an address below the topdir.
+func (f *files) serve(w http.ResponseWriter, r *http.Request, rel string) {
 	if path.Clean(rel) != rel { // "..", "." at an end, or "//": no file has such a name
 		http.NotFound(w, r)
 		return
 	}
-	p, err := storage.Parse(rel)
+	at := rel
+	repo, inRepo := f.repoPath(r.Context(), rel)
+	if inRepo {
+		at = repo.rel()
+	}
+	p, err := storage.Parse(at)
 	if err != nil {
 		http.NotFound(w, r)
 		return
 	}
 	st, err := f.top.Stat(p)
 	switch {
+	case err != nil && inRepo && errors.Is(err, fs.ErrNotExist):
+		f.repoFile(w, r, repo, rel)
 	case err != nil:
 		if !errors.Is(err, fs.ErrNotExist) {
 			f.log.InfoContext(r.Context(), "file refused", "path", rel, "error", err)

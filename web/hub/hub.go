@@ -83,11 +83,13 @@ type Config struct {
 	Users    Users
 	Sessions *auth.Sessions
 	Storage  *storage.Topdir
-	Tasks    Tasks
-	Volumes  Volumes
-	Notifier Notifier
-	Log      *slog.Logger
-	Clock    func() time.Time // nil: time.Now
+	// RepoFiles has the files of repositories that are not in Storage; nil: none are missing there.
+	RepoFiles RepoFiles
+	Tasks     Tasks
+	Volumes   Volumes
+	Notifier  Notifier
+	Log       *slog.Logger
+	Clock     func() time.Time // nil: time.Now
 
 	// Identity names the caller of sslLogin; nil refuses it.
 	Identity auth.IdentityProvider
@@ -142,7 +144,7 @@ func New(cfg Config) (*Hub, error) {
 		cfg.Clock = time.Now
 	}
 	cfg.Limits = cfg.Limits.orDefault()
-	h := &Hub{cfg: cfg, methods: map[string]*Method{}, files: &files{top: cfg.Storage, log: cfg.Log}}
+	h := &Hub{cfg: cfg, methods: map[string]*Method{}, files: &files{top: cfg.Storage, repos: cfg.RepoFiles, log: cfg.Log}}
 	var errs []error
 	for _, m := range append(h.ownMethods(), cfg.Methods...) {
 		if err := h.add(m); err != nil {

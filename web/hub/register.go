@@ -9,7 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// Register puts the hub's addresses on a router: /kojihub with everything under it, the builders' stream, and /kojifiles.
+// Register puts the hub's addresses on a router: /kojihub with everything under it, the builders' stream, /kojifiles, and the repositories of past events.
 func (h *Hub) Register(e *echo.Echo) {
 	rpc := echo.WrapHandler(h.logged("kojihub", h))
 	e.Any("/kojihub", rpc)
@@ -18,6 +18,7 @@ func (h *Hub) Register(e *echo.Echo) {
 	files := echo.WrapHandler(h.logged("kojifiles", h.files))
 	e.Any("/kojifiles", files)
 	e.Any("/kojifiles/*", files)
+	e.Any("/repos/:tag/at/*", echo.WrapHandler(h.logged("repos", http.HandlerFunc(h.files.serveAt))))
 }
 
 // logged writes one line for each request when it ends. The query is left out: old clients put their session key there.

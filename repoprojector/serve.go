@@ -1,0 +1,221 @@
+package repoprojector
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+
+	"moromi/commands"
+	"moromi/events"
+	"moromi/internal/koji"
+	"moromi/projections/event"
+	"moromi/projections/query"
+	repomodel "moromi/projections/repo"
+	"moromi/repoprojector/repodata"
+)
+
+// maxRemakes bounds how many repositories are made again at once because somebody asks for their files: to read a large tag of the past takes a second.
+const maxRemakes = 2
+
+// File is a file of a repository, out of the blocks.
+type File struct {
+	io.ReadSeeker
+	// ETag is the file's digest, or empty if it has none at hand; Modified is when the repository was made.
+	ETag     string
+	Modified time.Time
+}
+
+// Latest gives the id of the newest READY repository of a tag with the tag's own options: what is behind "latest". The error wraps fs.ErrNotExist if there
+// is none.
+func (p *Projector) Latest(ctx context.Context, tagName string) (int64, error) {
+	id, err := repomodel.LatestOf(ctx, p.DB, tagName)
+	if err == nil && id == 0 {
+		err = notThere("repository of", tagName)
+	}
+	return id, err
+}
+
+// At gives the id of a repository that has what the tag held as of an event, or 0 if there is none that is kept.
+func (p *Projector) At(ctx context.Context, tagName string, at int64) (id, tag, begin int64, err error) {
+	if tag, err = p.Source.TagID(ctx, tagName); err != nil {
+		return 0, 0, 0, fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	}
+	before := at + 1
+	last, err := event.TagLastChange(ctx, p.DB, tag, &before, true)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	if last == nil {
+		return 0, 0, 0, notThere("tag as of "+strconv.FormatInt(at, 10), tagName)
+	}
+	id, err = repomodel.Beginning(ctx, p.DB, tag, *last)
+	return id, tag, *last, err
+}
+
+// OpenFile opens a file of a repository that is READY or EXPIRED, by its name in the repository's directory: DIR/repodata/NAME, DIR/pkglist or
+// DIR/rpmlist.jsonl. What is no longer at hand is made again from the ledger. The error wraps fs.ErrNotExist if there is no such file.
+func (p *Projector) OpenFile(ctx context.Context, tagName string, id int64, name string) (*File, error) {
+	v, of, err := p.viewRepo(ctx, id)
+	if err == nil && of != tagName {
+		err = notThere("repository of "+tagName, strconv.FormatInt(id, 10))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p.open(ctx, v, name)
+}
+
+// viewRepo gives the view of a repository that is READY or EXPIRED, and its tag's name.
+func (p *Projector) viewRepo(ctx context.Context, id int64) (v view, tagName string, err error) {
+	row, err := repomodel.Get(ctx, p.DB, id, nil)
+	if err != nil {
+		return v, "", err
+	}
+	if row == nil || row["dist"] == true {
+		return v, "", notThere("repository", strconv.FormatInt(id, 10))
+	}
+	switch koji.RepoState(row["state"].(int64)) {
+	case koji.RepoReady, koji.RepoExpired:
+	default:
+		return v, "", notThere("repository", strconv.FormatInt(id, 10))
+	}
+	v = view{key: strconv.FormatInt(id, 10), tag: row["tag_id"].(int64), at: row["create_event"].(int64)}
+	v.repo = commands.StartedRepo{ID: id, Event: v.at, Opts: optsOf(row)}
+	if made, ok := row["creation_ts"].(float64); ok {
+		v.made = time.UnixMicro(int64(made * 1e6))
+	}
+	return v, row["tag_name"].(string), nil
+}
+
+// remakeRepo reads what a repository is made of again.
+func (p *Projector) remakeRepo(ctx context.Context, id int64) (*build, error) {
+	v, _, err := p.viewRepo(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return p.remake(ctx, v)
+}
+
+// OpenAt opens a file, named as in OpenFile, of the repository that the tag has as of an event. begin is the tag's last change up to there, which At gives.
+func (p *Projector) OpenAt(ctx context.Context, tag, begin int64, name string) (*File, error) {
+	opts, err := p.Service.RepoOptsAt(ctx, tag, begin)
+	if err != nil {
+		return nil, err
+	}
+	made, err := event.Time(ctx, p.DB, begin)
+	if err != nil {
+		return nil, err
+	}
+	return p.open(ctx, view{key: fmt.Sprintf("%s/%d-%d", atVersions, tag, begin), tag: tag, at: begin, made: made, repo: commands.StartedRepo{Event: begin, Opts: opts}}, name)
+}
+
+// atVersions is where versions of the past are kept for a while that are no repository of their own.
+const atVersions = "at"
+
+// view is a repository that is looked at.
+type view struct {
+	key     string // where its versions are kept
+	tag, at int64
+	made    time.Time
+	repo    commands.StartedRepo
+}
+
+func (p *Projector) open(ctx context.Context, v view, name string) (*File, error) {
+	dir, rest, _ := strings.Cut(name, "/")
+	if dir == "" || dir[0] == '.' {
+		return nil, notThere("file", name)
+	}
+	file, metadata := strings.CutPrefix(rest, "repodata/")
+	switch {
+	case metadata:
+		return p.openMetadata(ctx, v, dir, file)
+	case rest == pkglistName, rest == rpmlistName:
+		b, err := p.remake(ctx, v)
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := b.dirs[dir]; !ok {
+			return nil, notThere("directory", dir)
+		}
+		pkglist, rpmlist := b.lists(dir)
+		if rest == rpmlistName {
+			pkglist = rpmlist
+		}
+		return &File{ReadSeeker: bytes.NewReader(pkglist), Modified: v.made}, nil
+	}
+	return nil, notThere("file", name)
+}
+
+// openMetadata opens a file of metadata, and composes the version again if the store has lost of it.
+func (p *Projector) openMetadata(ctx context.Context, v view, dir, file string) (*File, error) {
+	name := v.key + "/" + dir
+	x, err := p.store.Version(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err != nil || !p.store.Whole(x) {
+		if x, err = p.compose(ctx, v, dir); err != nil {
+			return nil, err
+		}
+	}
+	r, err := p.store.Open(x, file)
+	if err != nil {
+		return nil, err
+	}
+	return &File{ReadSeeker: r, ETag: r.Checksum, Modified: v.made}, nil
+}
+
+// compose makes a version of the past again.
+func (p *Projector) compose(ctx context.Context, v view, dir string) (*repodata.Version, error) {
+	made, err, _ := p.composing.Do(v.key, func() (any, error) {
+		b, err := p.remake(context.WithoutCancel(ctx), v) // others may wait for it, too
+		if err != nil {
+			return nil, err
+		}
+		return b, b.compose(context.WithoutCancel(ctx), v.key, v.made)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := made.(*build).dirs[dir]; !ok {
+		return nil, notThere("directory", dir)
+	}
+	return p.store.Version(v.key + "/" + dir)
+}
+
+// remake reads what a repository is made of again.
+func (p *Projector) remake(ctx context.Context, v view) (*build, error) {
+	select {
+	case p.remaking <- struct{}{}:
+		defer func() { <-p.remaking }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	x := p.states.get(v.tag)
+	if x == nil || x.event != v.at {
+		var err error
+		if x, err = p.readState(ctx, v.tag, v.at); err != nil {
+			return nil, err
+		}
+	}
+	return p.newBuild(v.repo, x, nil)
+}
+
+// optsOf reads the options of a repository's row.
+func optsOf(row query.Row) (o events.RepoOpts) {
+	set, _ := row["opts"].(map[string]any)
+	for i, to := range []**bool{&o.Src, &o.Debuginfo, &o.SeparateSrc, &o.Maven} {
+		if b, ok := set[optNames[i]].(bool); ok {
+			*to = &b
+		}
+	}
+	return o
+}
+
+func notThere(what, which string) error { return fmt.Errorf("%s %s: %w", what, which, fs.ErrNotExist) }

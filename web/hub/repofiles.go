@@ -1,0 +1,111 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"moromi/repoprojector"
+)
+
+// RepoFiles has the files of repositories that are served without being files. repoprojector.Projector is one.
+type RepoFiles interface {
+	// Latest gives the id of a tag's newest repository.
+	Latest(ctx context.Context, tagName string) (int64, error)
+	// OpenFile opens a file of a repository by its name within the repository.
+	OpenFile(ctx context.Context, tagName string, id int64, name string) (*repoprojector.File, error)
+	// At finds the repository that a tag has as of an event: its id, or 0 and by which event of the tag OpenAt knows it.
+	At(ctx context.Context, tagName string, at int64) (id, tag, begin int64, err error)
+	// OpenAt opens a file of a repository that is none of the kept ones.
+	OpenAt(ctx context.Context, tag, begin int64, name string) (*repoprojector.File, error)
+}
+
+// repoPath is an address below repos/: TAG/ID/NAME.
+type repoPath struct {
+	tag  string
+	id   int64
+	name string
+}
+
+// repoPath takes an address below the topdir apart and finds which repository "latest" is. ok is false for one of nothing in a numbered repository.
+func (f *files) repoPath(ctx context.Context, rel string) (p repoPath, ok bool) {
+	parts := strings.SplitN(rel, "/", 4)
+	if f.repos == nil || len(parts) < 4 || parts[0] != "repos" {
+		return p, false
+	}
+	p.tag, p.name = parts[1], parts[3]
+	var err error
+	if parts[2] == "latest" {
+		p.id, err = f.repos.Latest(ctx, p.tag)
+	} else {
+		p.id, err = strconv.ParseInt(parts[2], 10, 64)
+	}
+	return p, err == nil
+}
+
+// rel is the address with the repository's number.
+func (p repoPath) rel() string { return path.Join("repos", p.tag, strconv.FormatInt(p.id, 10), p.name) }
+
+// repoFile serves a file of a repository out of the blocks.
+func (f *files) repoFile(w http.ResponseWriter, r *http.Request, p repoPath, rel string) {
+	file, err := f.repos.OpenFile(r.Context(), p.tag, p.id, p.name)
+	f.sendRepoFile(w, r, file, err, rel)
+}
+
+func (f *files) sendRepoFile(w http.ResponseWriter, r *http.Request, file *repoprojector.File, err error, rel string) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		http.NotFound(w, r)
+		return
+	case err != nil:
+		f.log.ErrorContext(r.Context(), "file of a repository", "path", rel, "error", err)
+		plain(w, http.StatusServiceUnavailable, "The repository's files cannot be made now; the hub's log says why.")
+		return
+	}
+	w.Header().Set("Content-Type", contentType(rel))
+	w.Header().Set("Cache-Control", cacheControl(rel))
+	if file.ETag != "" {
+		w.Header().Set("ETag", strconv.Quote(file.ETag))
+	}
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(repoFileTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		f.log.DebugContext(r.Context(), "set deadline", "path", rel, "error", err)
+	}
+	http.ServeContent(w, r, "", file.Modified, file.ReadSeeker)
+}
+
+// repoFileTime bounds the sending of a file of metadata: the largest are some 60 MB, at the rate that files have at least.
+const repoFileTime = writeTimeout + 64<<20/minDownloadRate*time.Second
+
+// serveAt serves /repos/TAG/at/EVENT/DIR/…: the repository that the tag has as of the event, with its packages behind DIR/toplink.
+func (f *files) serveAt(w http.ResponseWriter, r *http.Request) {
+	if !f.readOnly(w, r) {
+		return
+	}
+	parts := strings.SplitN(strings.TrimPrefix(r.URL.Path, "/repos/"), "/", 4)
+	event, err := int64(0), error(nil)
+	if len(parts) == 4 {
+		event, err = strconv.ParseInt(parts[2], 10, 64)
+	}
+	if f.repos == nil || len(parts) < 4 || parts[1] != "at" || err != nil || event <= 0 || path.Clean(parts[3]) != parts[3] {
+		http.NotFound(w, r)
+		return
+	}
+	if dir, below, found := strings.Cut(parts[3], "/toplink/"); found && !strings.Contains(dir, "/") {
+		f.serve(w, r, below)
+		return
+	}
+	id, tag, begin, err := f.repos.At(r.Context(), parts[0], event)
+	var file *repoprojector.File
+	switch {
+	case err == nil && id != 0:
+		file, err = f.repos.OpenFile(r.Context(), parts[0], id, parts[3])
+	case err == nil:
+		file, err = f.repos.OpenAt(r.Context(), tag, begin, parts[3])
+	}
+	f.sendRepoFile(w, r, file, err, parts[3])
+}
