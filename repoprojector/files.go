@@ -70,6 +70,7 @@ func (p *Projector) writeFiles(ctx context.Context, u unwritten) error {
 		err = b.finish(ctx)
 	}
 	if repodata.Lost(err) { // of what was composed
+		p.writer.Forget()
 		if err = b.compose(ctx, b.key(), p.Clock()); err == nil {
 			err = b.finish(ctx)
 		}

@@ -160,6 +160,7 @@ func (p *Projector) openMetadata(ctx context.Context, v view, dir, file string) 
 		return nil, err
 	}
 	if err != nil || !p.store.Whole(x) {
+		p.writer.Forget()
 		if x, err = p.compose(ctx, v, dir); err != nil {
 			return nil, err
 		}

@@ -15,11 +15,15 @@ import (
 // files. The error of an rpm that cannot be read names it.
 func (w *Writer) Compose(ctx context.Context, c Content) (*Version, error) {
 	v, err := w.compose(ctx, c)
-	if Lost(err) { // a block was damaged, and is made anew now
+	if Lost(err) { // a block was damaged or is gone, and is made anew now
+		w.Forget()
 		v, err = w.compose(ctx, c)
 	}
 	return v, err
 }
+
+// Forget makes the next Compose look whether the store has what the writer knows of: after something was found to be lost.
+func (w *Writer) Forget() { w.infos.reset() }
 
 func (w *Writer) compose(ctx context.Context, c Content) (*Version, error) {
 	blocks, built, err := w.prepare(ctx, c.Packages)
@@ -60,7 +64,7 @@ func (w *Writer) prepare(ctx context.Context, p Packages) (blocks []block, built
 	for i, run := range runs {
 		b := makeBlock(run, w.compressor.kind)
 		blocks[i] = b
-		if w.store.used(b.path()) {
+		if _, known := w.infos.get(b.key, w.store.clock()); known || w.store.used(b.path()) {
 			continue
 		}
 		built++
@@ -71,7 +75,7 @@ func (w *Writer) prepare(ctx context.Context, p Packages) (blocks []block, built
 
 // infoOrBuild reads what a block says of itself, and makes one that is gone or damaged again.
 func (w *Writer) infoOrBuild(ctx context.Context, b block) (*blockInfo, error) {
-	if info, ok := w.infos.get(b.key); ok {
+	if info, ok := w.infos.get(b.key, w.store.clock()); ok {
 		return info, nil
 	}
 	read := func() (*blockInfo, error) {
@@ -90,7 +94,7 @@ func (w *Writer) infoOrBuild(ctx context.Context, b block) (*blockInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.infos.put(b.key, info)
+	w.infos.put(b.key, info, w.store.clock())
 	return info, nil
 }
 

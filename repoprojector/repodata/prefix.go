@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"sync"
+	"time"
 )
 
 // maxPrefixes bounds the memory for kept prefixes: about 400 bytes each, three a block. It is enough for some
@@ -17,26 +18,41 @@ const maxPrefixes = 1 << 15
 // maxInfos bounds the memory for the heads of blocks, about 200 bytes each: enough for 60 repositories of 20,000 packages that have nothing in common.
 const maxInfos = 1 << 16
 
+// trusted is how long a block is taken to be where it was seen. Pruned are only those that were not used for days.
+const trusted = time.Hour
+
 // infos remembers what blocks say of themselves. Safe for concurrent use.
 type infos struct {
 	mu   sync.Mutex
-	kept map[blockKey]*blockInfo
+	kept map[blockKey]seenInfo
 }
 
-func (i *infos) get(key blockKey) (*blockInfo, bool) {
+type seenInfo struct {
+	*blockInfo
+	at time.Time
+}
+
+// get gives what is known of a block that was seen lately.
+func (i *infos) get(key blockKey, now time.Time) (*blockInfo, bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	x, ok := i.kept[key]
-	return x, ok
+	return x.blockInfo, ok && now.Sub(x.at) < trusted
 }
 
-func (i *infos) put(key blockKey, x *blockInfo) {
+func (i *infos) put(key blockKey, x *blockInfo, now time.Time) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.kept == nil || len(i.kept) >= maxInfos {
-		i.kept = map[blockKey]*blockInfo{}
+		i.kept = map[blockKey]seenInfo{}
 	}
-	i.kept[key] = x
+	i.kept[key] = seenInfo{x, now}
+}
+
+func (i *infos) reset() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.kept = nil
 }
 
 func (i *infos) forget(key blockKey) {

@@ -72,6 +72,7 @@ func (w *Writer) Write(ctx context.Context, root *os.Root, dir string, c Content
 			return nil, fmt.Errorf("write %s: %w", final, err)
 		}
 		w.store.DropDamaged(v)
+		w.Forget()
 	}
 }
 
