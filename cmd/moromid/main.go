@@ -21,6 +21,7 @@ var version = "devel"
 const (
 	exitFailed = 1
 	exitUsage  = 2
+	exitPartly = 2
 )
 
 // usageError is a mistake in how the program was called.
@@ -34,8 +35,12 @@ func main() {
 	defer stop()
 	err := rootCommand().ExecuteContext(ctx)
 	var usage usageError
+	var partly partlyError
 	switch {
 	case err == nil:
+	case errors.As(err, &partly):
+		fmt.Fprintf(os.Stderr, "moromid: %v\n", err)
+		os.Exit(exitPartly)
 	case errors.As(err, &usage):
 		fmt.Fprintf(os.Stderr, "moromid: %v\n", err)
 		os.Exit(exitUsage)
@@ -63,7 +68,7 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
-	root.AddCommand(upCommand(), hubCommand(), builderCommand(), migrateCommand(), replayCommand(), fsckCommand(), userCommand())
+	root.AddCommand(upCommand(), hubCommand(), builderCommand(), migrateCommand(), replayCommand(), fsckCommand(), userCommand(), createrepoCommand())
 	return root
 }
 

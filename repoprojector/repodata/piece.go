@@ -1,0 +1,111 @@
+package repodata
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// What stands here is for programs that put the three files together themselves (repoprojector/createrepo): pieces of
+// text, where blocks end, and the members that the pieces are compressed to.
+
+// Kind is one of the three files that list packages.
+type Kind = kind
+
+// The kinds, and how many there are.
+const (
+	Primary   = primary
+	Filelists = filelists
+	Other     = other
+	Kinds     = kinds
+)
+
+// Head is the file's start up to the first package, for so many packages.
+func (k kind) Head(packages int) []byte { return k.head(packages) }
+
+// Foot is the file's end, behind the last package.
+func (k kind) Foot() []byte { return k.foot() }
+
+// Place is what the metadata says of an rpm beside what is in it.
+type Place struct {
+	// Href is where the rpm is, relative to Base or else to the directory that holds repodata.
+	Href string
+	// Base is a URL; "" for none.
+	Base string
+	// Time is the file's modification time in seconds since 1970.
+	Time int64
+}
+
+// hrefAttr is what the second part of primary ends with; the base stands before it.
+const hrefAttr = `href="`
+
+// AppendTo appends the package's part of a file.
+func (f *Fragment) AppendTo(b []byte, k Kind, p Place) []byte {
+	if k != primary || p.Base == "" {
+		return f.append(b, k, Package{Href: p.Href, Time: p.Time})
+	}
+	b = append(b, f.parts[0]...)
+	b = strconv.AppendInt(b, p.Time, 10)
+	b = append(b, bytes.TrimSuffix(f.parts[1], []byte(hrefAttr))...)
+	b = append(appendValue(append(b, `xml:base="`...), []byte(p.Base)), `" `+hrefAttr...)
+	b = appendValue(b, []byte(p.Href))
+	return append(b, f.parts[2]...)
+}
+
+// EndsBlock tells whether a block ends behind the package at a place: a hash of its name and architecture that is
+// true for one of some 32 names, the same for all their versions.
+func EndsBlock(href string) bool { return endsBlock(href) }
+
+// MaxBlock is the most packages that a block holds.
+const MaxBlock = maxBlock
+
+// ComparePlaces compares two places by createrepo_c's order: file name, then directory.
+func ComparePlaces(a, b string) int { return compare(Package{Href: a}, Package{Href: b}) }
+
+// EscapeText makes text fit for element content, EscapeValue for an attribute's value, as createrepo_c does.
+func EscapeText(s string) string { return string(appendText(nil, []byte(s))) }
+
+// EscapeValue: see EscapeText.
+func EscapeValue(s string) string { return string(appendValue(nil, []byte(s))) }
+
+// Ext is the compression's file name extension, and its name in types such as group_gz.
+func (c Compression) Ext() string { return c.ext() }
+
+// Compressor makes members: pieces that are valid compressed files, also one behind the other. Safe for concurrent
+// use.
+type Compressor struct{ c *compressor }
+
+// NewCompressor makes a compressor.
+func NewCompressor(c Compression) (*Compressor, error) {
+	z, err := newCompressor(c)
+	if err != nil {
+		return nil, err
+	}
+	return &Compressor{z}, nil
+}
+
+// Append compresses src to one member and appends it to dst. Equal input gives equal output.
+func (z *Compressor) Append(dst, src []byte) ([]byte, error) {
+	if z.c.kind == Zstd {
+		return z.c.zst.EncodeAll(src, dst), nil
+	}
+	b := bytes.NewBuffer(dst)
+	w, _ := z.c.gz.Get().(*gzip.Writer)
+	if w == nil {
+		var err error
+		if w, err = gzip.NewWriterLevel(b, gzipLevel); err != nil {
+			return nil, fmt.Errorf("start gzip: %w", err)
+		}
+	}
+	w.Reset(b)
+	defer z.c.gz.Put(w)
+	if _, err := w.Write(src); err != nil {
+		return nil, fmt.Errorf("compress: %w", err)
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("compress: %w", err)
+	}
+	return b.Bytes(), nil
+}
