@@ -147,6 +147,9 @@ func (w *Writer) build(ctx context.Context, b block) error {
 
 // fragment gives the fragment of a package, from the store or else from the rpm.
 func (w *Writer) fragment(ctx context.Context, p Package) (*Fragment, error) {
+	if p.Base != "" {
+		return w.store.foreign(p)
+	}
 	f, err := w.store.Fragment(p.Digest)
 	if err == nil || !errors.Is(err, fs.ErrNotExist) || w.openRPM == nil {
 		return f, err

@@ -51,6 +51,11 @@ func (w *Writer) compose(ctx context.Context, c Content) (*Version, error) {
 			return nil, err
 		}
 	}
+	if c.Origins != nil {
+		if err := v.addOrigins(c.Origins); err != nil {
+			return nil, err
+		}
+	}
 	v.Repomd = repomd(v.Files, v.Revision)
 	return v, nil
 }

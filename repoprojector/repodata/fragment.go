@@ -93,6 +93,9 @@ func (f *Fragment) append(b []byte, k kind, p Package) []byte {
 		return append(b, f.parts[4]...)
 	}
 	b = append(b, f.parts[0]...)
+	if p.Base != "" { // another repository's, which is passed on as it is
+		return b
+	}
 	b = strconv.AppendInt(b, p.Time, 10)
 	b = append(b, f.parts[1]...)
 	b = appendValue(b, []byte(p.Href))

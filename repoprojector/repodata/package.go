@@ -33,6 +33,8 @@ type Package struct {
 	Href string
 	// Time is the file's modification time in seconds since 1970. It stands in the metadata.
 	Time int64
+	// Base is the address that Href is relative to, for a package of another repository (PutForeign); empty for our own.
+	Base string
 }
 
 // Packages is the content of a repository in createrepo_c's order: by file name, then by directory. It never
@@ -51,16 +53,18 @@ func NewPackages(list []Package) (Packages, error) {
 		file, dir := order(p.Href)
 		keys[i] = keyed{file, dir, p}
 	}
-	slices.SortFunc(keys, func(a, b keyed) int { return cmp.Or(strings.Compare(a.file, b.file), strings.Compare(a.dir, b.dir)) })
+	slices.SortFunc(keys, func(a, b keyed) int {
+		return cmp.Or(strings.Compare(a.file, b.file), strings.Compare(a.dir, b.dir), strings.Compare(a.p.Base, b.p.Base))
+	})
 	list = make([]Package, len(keys))
 	for i, k := range keys {
 		list[i] = k.p
 	}
 	for i, p := range list {
-		if err := checkHref(p.Href); err != nil {
+		if err := checkPlace(p); err != nil {
 			return Packages{}, err
 		}
-		if i > 0 && list[i-1].Href == p.Href {
+		if i > 0 && list[i-1].Href == p.Href && list[i-1].Base == p.Base {
 			return Packages{}, fmt.Errorf("two packages at %s", p.Href)
 		}
 	}
@@ -85,10 +89,10 @@ func (p Packages) With(removed []string, added []Package) (Packages, error) {
 		out = slices.Delete(out, i, i+1)
 	}
 	for _, a := range added {
-		if err := checkHref(a.Href); err != nil {
+		if err := checkPlace(a); err != nil {
 			return Packages{}, err
 		}
-		i, ok := find(out, a.Href)
+		i, ok := slices.BinarySearchFunc(out, a, compare)
 		if ok {
 			out[i] = a
 		} else {
@@ -105,7 +109,7 @@ func find(list []Package, href string) (int, bool) {
 func compare(a, b Package) int {
 	fileA, dirA := order(a.Href)
 	fileB, dirB := order(b.Href)
-	return cmp.Or(strings.Compare(fileA, fileB), strings.Compare(dirA, dirB))
+	return cmp.Or(strings.Compare(fileA, fileB), strings.Compare(dirA, dirB), strings.Compare(a.Base, b.Base))
 }
 
 // order gives what createrepo_c sorts by. The directory has no slash at its end: a comes before a-b.

@@ -40,7 +40,7 @@ const (
 // OpenStore opens a store in a directory that is the store's alone. The store does not close root; clock says
 // when files were used.
 func OpenStore(root *os.Root, clock func() time.Time) (*Store, error) {
-	for _, dir := range []string{fragmentDir, blockDir, versionDir, tempDir} {
+	for _, dir := range []string{fragmentDir, foreignDir, blockDir, versionDir, tempDir} {
 		if err := root.MkdirAll(dir, 0o755); err != nil {
 			return nil, fmt.Errorf("open repodata store: %w", err)
 		}
@@ -77,6 +77,10 @@ func (s *Store) PutFragment(f *Fragment) error {
 
 // replaceFragment keeps a fragment in place of a damaged one too.
 func (s *Store) replaceFragment(f *Fragment) error {
+	return s.writeFragment(hexPath(fragmentDir, f.Digest), f)
+}
+
+func (s *Store) writeFragment(name string, f *Fragment) error {
 	var body []byte
 	for _, p := range f.parts {
 		body = binary.BigEndian.AppendUint32(body, uint32(len(p)))
@@ -87,7 +91,7 @@ func (s *Store) replaceFragment(f *Fragment) error {
 	b := append([]byte(fragmentMagic), 0, 0, 0, 0)
 	b = s.enc.EncodeAll(body, b)
 	binary.BigEndian.PutUint32(b[4:], checksum(b[8:]))
-	return s.write(hexPath(fragmentDir, f.Digest), b)
+	return s.write(name, b)
 }
 
 // Fragment gives a kept fragment; the error wraps fs.ErrNotExist when there is none that is whole.
@@ -166,10 +170,10 @@ func (s *Store) used(name string) bool {
 	return true
 }
 
-// prune deletes the blocks and temporary files that were not used since, and are not needed.
-func (s *Store) prune(since time.Time, needed func(name string) bool) (int, error) {
+// prune deletes the files of directories that were not used since, and are not needed.
+func (s *Store) prune(since time.Time, needed func(name string) bool, dirs ...string) (int, error) {
 	count := 0
-	for _, dir := range []string{blockDir, tempDir} {
+	for _, dir := range dirs {
 		err := fs.WalkDir(s.root.FS(), dir, func(name string, e fs.DirEntry, err error) error {
 			if err != nil || e.IsDir() {
 				return err

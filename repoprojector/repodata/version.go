@@ -41,6 +41,7 @@ type Version struct {
 	sizes       [kinds][]uint32  // of the blocks' members
 	ends        [kinds][2][]byte // the members before and behind the blocks
 	group       []byte           // the compressed group file; nil if there is none
+	origins     []byte           // pkgorigins.gz of a merged repository; nil if there is none
 }
 
 // Blocks is how many blocks the version has.
@@ -77,6 +78,10 @@ func (v *Version) pieces(f File) iter.Seq[piece] {
 				}
 			}
 			literal(v.ends[k][1])
+			return
+		}
+		if f.Type == originType {
+			literal(v.origins)
 			return
 		}
 		if f.OpenChecksum != "" {
@@ -234,6 +239,7 @@ type storedVersion struct {
 	Sizes       [kinds][]uint32  `json:"sizes"`
 	Ends        [kinds][2][]byte `json:"ends"`
 	Group       []byte           `json:"group,omitempty"`
+	Origins     []byte           `json:"origins,omitempty"`
 }
 
 const (
@@ -243,7 +249,7 @@ const (
 
 // PutVersion keeps a version under a name: words with slashes in between.
 func (s *Store) PutVersion(name string, v *Version) error {
-	x := storedVersion{v.Revision, v.Packages, v.compression, v.Files, v.Repomd, nil, v.sizes, v.ends, v.group}
+	x := storedVersion{v.Revision, v.Packages, v.compression, v.Files, v.Repomd, nil, v.sizes, v.ends, v.group, v.origins}
 	for _, key := range v.blocks {
 		x.Blocks = append(x.Blocks, key[:]...)
 	}
@@ -277,7 +283,7 @@ func (s *Store) decodeVersion(b []byte) (*Version, error) {
 	if err != nil || checksum(body) != binary.BigEndian.Uint32(b[4:]) || json.Unmarshal(body, &x) != nil || len(x.Blocks)%len(blockKey{}) != 0 {
 		return nil, errDamaged
 	}
-	v := &Version{Revision: x.Revision, Packages: x.Packages, Files: x.Files, Repomd: x.Repomd, compression: x.Compression, sizes: x.Sizes, ends: x.Ends, group: x.Group}
+	v := &Version{Revision: x.Revision, Packages: x.Packages, Files: x.Files, Repomd: x.Repomd, compression: x.Compression, sizes: x.Sizes, ends: x.Ends, group: x.Group, origins: x.Origins}
 	for key := range slices.Chunk(x.Blocks, len(blockKey{})) {
 		v.blocks = append(v.blocks, blockKey(key))
 	}
@@ -327,5 +333,5 @@ func (s *Store) PruneBlocks(since time.Time) (int, error) {
 	return s.prune(since, func(name string) bool {
 		key, err := hex.DecodeString(path.Base(path.Dir(name)) + path.Base(name))
 		return err == nil && len(key) == len(blockKey{}) && needed[blockKey(key)]
-	})
+	}, blockDir, tempDir)
 }

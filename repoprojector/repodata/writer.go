@@ -48,6 +48,8 @@ type Content struct {
 	Packages Packages
 	// Comps is the group file (see Comps); nil for none.
 	Comps []byte
+	// Origins is the content of pkgorigins.gz, which says where packages of a merged repository come from; nil for none.
+	Origins []byte
 	// Revision stands in repomd.xml, by the second.
 	Revision time.Time
 }
