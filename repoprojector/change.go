@@ -114,6 +114,10 @@ func changeOf(at int64, e events.Event) (change, bool) {
 	switch e := e.(type) {
 	case events.NameChanged:
 		return change{at, e.ID, ofAll, nil}, e.Kind == tagNames
+	case events.ExternalRepoSet:
+		return change{at, 0, ofAll, nil}, true
+	case events.ExternalRepoRemoved:
+		return change{at, 0, ofAll, nil}, true
 	case events.TagBuildsTagged:
 		return change{at, e.ID, ofBuilds, e.Builds}, true
 	case events.TagBuildsUntagged:

@@ -114,7 +114,7 @@ func (p *Projector) Sweep(ctx context.Context) error {
 		errs = append(errs, p.age(ctx, r, first))
 	}
 	_, err = p.store.PruneBlocks(p.Clock().Add(-p.Lifetimes.Repo))
-	return errors.Join(append(errs, err, p.removeFiles(ctx))...)
+	return errors.Join(append(errs, err, p.sweepExternal(ctx), p.removeFiles(ctx))...)
 }
 
 // age takes a repository to its next state if the time has come. The first of its tag is kept READY.

@@ -34,6 +34,8 @@ type Config struct {
 	Lifetimes Lifetimes
 	// Settling is how long a new build tag must have been left alone before its first repository is made unasked; 0 takes the default.
 	Settling time.Duration
+	// ExternalPulse is how often external repositories are looked at; 0 takes a minute.
+	ExternalPulse time.Duration
 }
 
 // Lifetimes say how long repositories are kept; the names and defaults are kojira's. Zero fields take the default.
@@ -91,6 +93,9 @@ func (c *Config) fill() error {
 	}
 	if c.Settling <= 0 {
 		c.Settling = settling
+	}
+	if c.ExternalPulse <= 0 {
+		c.ExternalPulse = externalPulse
 	}
 	c.Lifetimes.fill()
 	return nil

@@ -131,7 +131,7 @@ func (p *Projector) readState(ctx context.Context, tag, event int64) (*state, er
 	for _, e := range entries {
 		x.packages[e.rpm.Build.Name] = append(x.packages[e.rpm.Build.Name], e)
 	}
-	x.content = &Content{Tag: c.Tag, Arches: archDirs(c.Arches, false), All: c.All, Blocked: c.Blocked}
+	x.content = &Content{Tag: c.Tag, Arches: archDirs(c.Arches, false), All: c.All, Blocked: c.Blocked, External: c.External}
 	p.states.put(x)
 	return x, nil
 }

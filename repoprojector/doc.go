@@ -13,5 +13,7 @@
 // on disk. One that cannot be made becomes PROBLEM, and the last READY one stays. A process that dies leaves an INIT row and a directory; the next start
 // removes both and makes what is still wanted. Layout and life of repositories are Koji's (kojihub.kojihub.repo_init, util/kojira of 1.35).
 //
-// External repositories of a tag are not merged into its repository: builders are given them beside it.
+// External repositories of a tag are merged into its repository, as kojid does (external.go). They are fetched when they change, not when a repository
+// is made: every minute the leading hub asks for their repomd.xml, and a change is an event that changes the tags that use them (externalcheck.go). One that
+// cannot be read stays as it last was.
 package repoprojector

@@ -98,6 +98,9 @@ func (p *Projector) fill(ctx context.Context, started commands.StartedRepo, j jo
 	if err != nil {
 		return nil, err
 	}
+	if b.merging, err = b.loadExternal(ctx); err != nil {
+		return nil, err
+	}
 	if err := b.begin(); err != nil {
 		return nil, err
 	}

@@ -77,7 +77,10 @@ func (m models) Content(ctx context.Context, tag, event int64) (*Content, error)
 	if c.Groups, err = m.Groups(ctx, tag, event); err != nil {
 		return nil, err
 	}
-	c.Blocked, err = m.Blocked(ctx, tag, event)
+	if c.Blocked, err = m.Blocked(ctx, tag, event); err != nil {
+		return nil, err
+	}
+	c.External, err = externalRepos(ctx, m.db, tag, &event)
 	return c, err
 }
 
@@ -215,6 +218,9 @@ func tagGroups(ctx context.Context, db query.DB, tag, event int64) ([]repodata.G
 	}
 	return out, nil
 }
+
+// fields are the words of a column that may be null.
+func fields(v any) []string { return strings.Fields(text(v)) }
 
 // text is a column that may be null.
 func text(v any) string {

@@ -17,6 +17,7 @@ import (
 	"moromi/internal/koji"
 	"moromi/projections/query"
 	repomodel "moromi/projections/repo"
+	"moromi/repoprojector/external"
 	"moromi/repoprojector/repodata"
 )
 
@@ -32,9 +33,13 @@ const (
 // Projector makes repositories. New makes one; Run does the work; Watch, Wait and Close may be called from anywhere.
 type Projector struct {
 	Config
-	cache   *os.Root
-	store   *repodata.Store
-	writer  *repodata.Writer
+	cache  *os.Root
+	store  *repodata.Store
+	writer *repodata.Writer
+	// external are the repositories that tags' are merged with; externalRoot is where they are kept.
+	external     *external.Cache
+	externalRoot *os.Root
+
 	seen    seen
 	states  states
 	changes changes
@@ -72,11 +77,14 @@ func New(c Config) (*Projector, error) {
 	if p.writer, err = repodata.NewWriter(p.store, repodata.Options{OpenRPM: p.openRPM}); err != nil {
 		return nil, errors.Join(err, p.cache.Close())
 	}
+	if err := p.openExternal(); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
 	return p, nil
 }
 
 // Close releases the cache; Run must have returned.
-func (p *Projector) Close() error { return p.cache.Close() }
+func (p *Projector) Close() error { return errors.Join(p.closeExternal(), p.cache.Close()) }
 
 // Watch is for Engine.OnCommit: it takes note and returns at once.
 func (p *Projector) Watch(commits []*events.Commit) {
@@ -161,6 +169,7 @@ func (p *Projector) lead(ctx context.Context, lock *pgxpool.Conn) error {
 		func() { l.outdated.run(ctx, p) },
 		func() { p.files.run(ctx, p) },
 		func() { p.keepClean(ctx) },
+		func() { p.watchExternal(ctx) },
 	} {
 		parts.Go(part)
 	}

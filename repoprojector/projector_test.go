@@ -116,20 +116,8 @@ func (s *site) checkLists(dir string) {
 // checkDNF lets dnf read a repository and looks whether what it would download is there.
 func checkDNF(t *testing.T, dir string, want ...string) {
 	t.Helper()
-	dnf, err := exec.LookPath("dnf")
-	if err != nil {
-		t.Skip("dnf is not installed")
-	}
-	args := []string{"-q", "--disablerepo=*", "--repofrompath=r,file://" + dir, "--enablerepo=r", "--setopt=cachedir=" + t.TempDir(),
-		"--setopt=reposdir=" + t.TempDir(), "--installroot=" + t.TempDir(), "--releasever=1", "--setopt=r.gpgcheck=0", "--forcearch=x86_64"}
-	out, err := exec.Command(dnf, append(args, "repoquery", "--qf", "%{name}-%{version}-%{release}.%{arch}", "--available")...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("dnf: %v\n%s", err, out)
-	}
-	if got := strings.Fields(string(out)); !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {
-		t.Errorf("dnf sees %v, not %v", got, want)
-	}
-	out, err = exec.Command(dnf, append(args, "repoquery", "--location", "--available")...).CombinedOutput()
+	dnf, args := listDNF(t, dir, want...)
+	out, err := exec.Command(dnf, append(args, "repoquery", "--location", "--available")...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("dnf: %v\n%s", err, out)
 	}
@@ -138,6 +126,25 @@ func checkDNF(t *testing.T, dir string, want ...string) {
 			t.Errorf("dnf would download what is not there: %v", err)
 		}
 	}
+}
+
+// listDNF lets dnf list a repository's packages, and gives the program with its options.
+func listDNF(t *testing.T, dir string, want ...string) (dnf string, args []string) {
+	t.Helper()
+	dnf, err := exec.LookPath("dnf")
+	if err != nil {
+		t.Skip("dnf is not installed")
+	}
+	args = []string{"-q", "--disablerepo=*", "--repofrompath=r,file://" + dir, "--enablerepo=r", "--setopt=cachedir=" + t.TempDir(),
+		"--setopt=reposdir=" + t.TempDir(), "--installroot=" + t.TempDir(), "--releasever=1", "--setopt=r.gpgcheck=0", "--forcearch=x86_64"}
+	out, err := exec.Command(dnf, append(args, "repoquery", "--qf", "%{name}-%{version}-%{release}.%{arch}", "--available")...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("dnf: %v\n%s", err, out)
+	}
+	if got := strings.Fields(string(out)); !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {
+		t.Errorf("dnf sees %v, not %v", got, want)
+	}
+	return dnf, args
 }
 
 // TestBurst changes a tag a thousand times in a row.

@@ -41,6 +41,7 @@ type site struct {
 	lazy   bool
 	clock  func() time.Time
 	log    logBuffer
+	pulse  time.Duration // of external repositories
 
 	*repoprojector.Projector
 	stop func()
@@ -67,7 +68,7 @@ func (s *site) check(err error) {
 func (s *site) start() {
 	s.tb.Helper()
 	p, err := repoprojector.New(repoprojector.Config{Service: s.Service, DB: s.DB, Storage: s.Files, CacheDir: s.cache, Source: s.source, Settling: 50 * time.Millisecond,
-		Log: slog.New(slog.NewTextHandler(&s.log, nil)), Clock: s.clock, Lifetimes: s.lives, LazyFiles: s.lazy})
+		Log: slog.New(slog.NewTextHandler(&s.log, nil)), Clock: s.clock, ExternalPulse: s.pulse, Lifetimes: s.lives, LazyFiles: s.lazy})
 	s.check(err)
 	s.Projector = p
 	s.Models.OnCommit(p.Watch)

@@ -60,6 +60,8 @@ type Content struct {
 	RPMs    []RPM
 	Groups  []repodata.Group
 	Blocked []string // names of packages
+	// External are the external repositories that are merged into it, the ones of precedence first.
+	External []ExternalRepo
 }
 
 // RPM is an rpm of a tag: with the fields of listTaggedRPMS, as rpmlist.jsonl has them.

@@ -20,7 +20,10 @@ import (
 	"moromi/repoprojector/repodata"
 )
 
-// repoInfo is repo.json.
+// repoJSON is the name of the file that says what a repository is.
+const repoJSON = "repo.json"
+
+// repoInfo is what is in it.
 type repoInfo struct {
 	ID              int64           `json:"id"`
 	Tag             string          `json:"tag"`
@@ -32,6 +35,7 @@ type repoInfo struct {
 	WithSrc         bool            `json:"with_src"`
 	WithSeparateSrc bool            `json:"with_separate_src"`
 	WithDebuginfo   bool            `json:"with_debuginfo"`
+	External        []taken         `json:"external_repos,omitempty"`
 }
 
 // optNames are the options in the order of events.RepoOpts.List.
@@ -56,6 +60,8 @@ type build struct {
 	layout layout
 	dirs   map[string]repodata.Packages
 	root   *os.Root // the repository's directory
+	// merging is what the directories are merged with; nil if the tag has no external repositories.
+	merging *merging
 }
 
 // newBuild makes a build of a tag's state with the options of a repository.
@@ -77,10 +83,16 @@ func (b *build) rpms() (n int) {
 
 // compose makes the metadata of each directory as of a time and keeps it under a key, so that it can be served.
 func (b *build) compose(ctx context.Context, key string, made time.Time) error {
+	if b.merging == nil { // it was made before
+		var err error
+		if b.merging, err = b.recallExternal(ctx); err != nil {
+			return err
+		}
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	for dir, list := range b.dirs {
 		g.Go(func() error {
-			v, err := b.writer.Compose(ctx, repodata.Content{Packages: list, Comps: b.state.comps, Revision: made})
+			v, err := b.composeDir(ctx, dir, repodata.Content{Packages: list, Comps: b.state.comps, Revision: made})
 			if err != nil {
 				return err
 			}
@@ -159,12 +171,16 @@ func (b *build) open(create bool) (storage.Path, error) {
 
 func (b *build) writeInfo() error {
 	opts := optMap(b.repo.Opts)
-	raw, err := json.MarshalIndent(repoInfo{ID: b.repo.ID, Tag: b.state.content.Tag, TagID: b.state.tag, TaskID: b.task, EventID: b.repo.Event, Opts: opts,
-		CustomOpts: optMap(b.repo.Custom), WithSrc: opts["src"], WithSeparateSrc: opts["separate_src"], WithDebuginfo: opts["debuginfo"]}, "", "  ")
+	info := repoInfo{ID: b.repo.ID, Tag: b.state.content.Tag, TagID: b.state.tag, TaskID: b.task, EventID: b.repo.Event, Opts: opts,
+		CustomOpts: optMap(b.repo.Custom), WithSrc: opts["src"], WithSeparateSrc: opts["separate_src"], WithDebuginfo: opts["debuginfo"]}
+	if b.merging != nil {
+		info.External = b.merging.taken
+	}
+	raw, err := json.MarshalIndent(info, "", "  ")
 	if err != nil {
 		return err
 	}
-	return b.writeFile("repo.json", raw)
+	return b.writeFile(repoJSON, raw)
 }
 
 // lists makes the lists of a directory's rpms: their places, and what is known of them.
@@ -204,7 +220,7 @@ func (b *build) writeMetadata(ctx context.Context, arch string, packages int) er
 	if err == nil {
 		err = b.store.WriteFiles(ctx, b.root, arch, v)
 	}
-	if err != nil || packages > 0 {
+	if err != nil || packages > 0 || len(b.state.content.External) > 0 {
 		return err
 	}
 	return b.writeFile(path.Join(arch, "repodata", emptyRepo), nil)

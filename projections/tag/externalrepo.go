@@ -40,7 +40,12 @@ func externalRepos(f RepoFilter, event *int64) *query.Query {
 
 // ExternalRepoData gives what was last seen of an external repository's content, nil if nothing was noted.
 func ExternalRepoData(ctx context.Context, db query.DB, id int64) (any, error) {
-	row, err := query.New([]query.Col{{Name: "data", Expr: "d.data"}}, "external_repo_data d").Where("d.external_repo_id = ?", id).At("d", nil).One(ctx, db)
+	return ExternalRepoDataAt(ctx, db, id, nil)
+}
+
+// ExternalRepoDataAt is ExternalRepoData as of an event.
+func ExternalRepoDataAt(ctx context.Context, db query.DB, id int64, event *int64) (any, error) {
+	row, err := query.New([]query.Col{{Name: "data", Expr: "d.data"}}, "external_repo_data d").Where("d.external_repo_id = ?", id).At("d", event).One(ctx, db)
 	if err != nil || row == nil {
 		return nil, err
 	}

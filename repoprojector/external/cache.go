@@ -179,6 +179,23 @@ func (c *Cache) Load(ctx context.Context, address string) (*Content, error) {
 	return &Content{*s, p}, nil
 }
 
+// LoadAs gives the content of a repository whose repomd.xml had the SHA-256, in hex. The error wraps fs.ErrNotExist if it is no longer kept.
+func (c *Cache) LoadAs(address, repomd string) (*Content, error) {
+	defer c.lock(address)()
+	s := c.state(address)
+	if s == nil || s.Repomd != repomd {
+		if err := checkSum("sha256", repomd); err != nil {
+			return nil, fmt.Errorf("%w: %w", err, fs.ErrNotExist)
+		}
+		s = &State{URL: address, Repomd: repomd}
+	}
+	if p := c.kept(s); p != nil {
+		return &Content{*s, p}, nil
+	}
+	p, err := c.readIndex(s)
+	return &Content{*s, p}, err
+}
+
 // Restore puts the packages of a repository into the store again; for when some are gone (repodata.ErrForeignGone).
 func (c *Cache) Restore(ctx context.Context, address string) error {
 	defer c.lock(address)()
@@ -237,9 +254,6 @@ func (c *Cache) update(ctx context.Context, address string, old *State) (*State,
 		return nil, err
 	}
 	c.keep(s, packages)
-	if old != nil {
-		_ = c.root.Remove(old.indexPath()) // the new state no longer leads there
-	}
 	c.Log.Info("external repository read", "url", Shown(address), "packages", len(packages), "repomd", s.Repomd)
 	return s, nil
 }

@@ -26,8 +26,11 @@ func dir(address string) string {
 
 func statePath(address string) string { return path.Join(dir(address), "state.json") }
 
+// indexEnd is the end of the name of a file that lists packages.
+const indexEnd = ".index"
+
 // indexPath is where the packages of a state are listed.
-func (s *State) indexPath() string { return path.Join(dir(s.URL), s.Repomd+".index") }
+func (s *State) indexPath() string { return path.Join(dir(s.URL), s.Repomd+indexEnd) }
 
 // state gives the last good state of a repository, nil if there is none that is whole.
 func (c *Cache) state(address string) *State {
@@ -135,8 +138,26 @@ func (c *Cache) keep(s *State, packages []Package) {
 	}
 }
 
-// Prune forgets the repositories at other addresses than those given, and deletes the files that no known one has, if they have been there since
-// before. Nothing else may use the addresses that go.
+// pruneIndexes deletes the indexes of former states of a repository.
+func (c *Cache) pruneIndexes(address string, before time.Time) error {
+	defer c.lock(address)()
+	s := c.state(address)
+	files, err := fs.ReadDir(c.root.FS(), dir(address))
+	if s == nil || err != nil {
+		return nil // it was never read
+	}
+	var errs []error
+	for _, e := range files {
+		name := path.Join(dir(address), e.Name())
+		if st, err := e.Info(); err == nil && path.Ext(name) == indexEnd && name != s.indexPath() && st.ModTime().Before(before) {
+			errs = append(errs, c.root.Remove(name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Prune forgets the repositories at other addresses than those given, and what the others once were, and deletes the files that no known one has, if they
+// have been there since before. Nothing else may use the addresses that go.
 func (c *Cache) Prune(addresses map[string]bool, before time.Time) error {
 	states, err := fs.ReadDir(c.root.FS(), stateDir)
 	if err != nil {
@@ -152,6 +173,9 @@ func (c *Cache) Prune(addresses map[string]bool, before time.Time) error {
 		}
 	}
 	var errs []error
+	for a := range addresses {
+		errs = append(errs, c.pruneIndexes(a, before))
+	}
 	for _, e := range states {
 		if st, err := e.Info(); err == nil && !known[e.Name()] && st.ModTime().Before(before) {
 			errs = append(errs, c.root.RemoveAll(path.Join(stateDir, e.Name())))
