@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"moromi/commands"
@@ -84,10 +85,17 @@ func (p *Projector) keepClean(ctx context.Context) {
 		if err := p.Sweep(ctx); err != nil && ctx.Err() == nil {
 			p.Log.Warn("old repositories were not all cleared away; the next round tries again", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
+		for swept := false; !swept; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				swept = true
+			case <-p.untidy:
+				if err := p.tidyVersions(ctx); err != nil && ctx.Err() == nil {
+					p.Log.Warn("blocks of old repositories were not cleared away", "error", err)
+				}
+			}
 		}
 	}
 }
@@ -113,8 +121,40 @@ func (p *Projector) Sweep(ctx context.Context) error {
 		}
 		errs = append(errs, p.age(ctx, r, first))
 	}
-	_, err = p.store.PruneBlocks(p.Clock().Add(-p.Lifetimes.Repo))
-	return errors.Join(append(errs, err, p.sweepExternal(ctx), p.removeFiles(ctx))...)
+	return errors.Join(append(errs, p.tidyVersions(ctx), p.sweepExternal(ctx), p.removeFiles(ctx))...)
+}
+
+const (
+	// keptVersions is how many of a tag's newest repositories keep their blocks, so that who has just read repomd.xml finds the rest at once. Older
+	// ones are made again from the ledger when somebody asks.
+	keptVersions = 32
+	// tidyEvery is after how many repositories the blocks are looked through: each leaves some 400 kB that only its successor's next one does without.
+	tidyEvery = 128
+	// composeTime is longer than any version takes to be composed.
+	composeTime = 10 * time.Minute
+)
+
+// tidyVersions forgets the versions of superseded repositories and of past events, and deletes the blocks that none needs any more.
+func (p *Projector) tidyVersions(ctx context.Context) error {
+	newest, err := repomodel.Newest(ctx, p.DB, keptVersions)
+	if err != nil {
+		return err
+	}
+	names, err := p.store.VersionNames()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		top, _, _ := strings.Cut(name, "/")
+		if id, err := strconv.ParseInt(top, 10, 64); err == nil && newest[id] {
+			continue
+		}
+		if err := p.store.DropVersions(name); err != nil {
+			return fmt.Errorf("forget repository %s: %w", name, err)
+		}
+	}
+	_, err = p.store.PruneBlocks(p.Clock().Add(-composeTime))
+	return err
 }
 
 // age takes a repository to its next state if the time has come. The first of its tag is kept READY.

@@ -45,6 +45,12 @@ func (p *Projector) generate(ctx context.Context, j job, task *int64) made {
 		}
 		return out
 	}
+	if p.made.Add(1)%tidyEvery == 0 {
+		select {
+		case p.untidy <- struct{}{}:
+		default:
+		}
+	}
 	p.Log.Info("repository made", "tag", b.state.content.Tag, "repo", started.ID, "event", started.Event, "rpms", b.rpms(), "took", p.Clock().Sub(began))
 	return out
 }

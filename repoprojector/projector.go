@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -47,6 +48,8 @@ type Projector struct {
 	// composing and remaking are what readers ask for that is no longer at hand
 	composing singleflight.Group
 	remaking  chan struct{}
+	made      atomic.Int64  // repositories
+	untidy    chan struct{} // holds one when many were made since the last time
 	inbox     *inbox
 	ready     *broadcast
 	linked    *broadcast // a link "latest" was set
@@ -68,7 +71,7 @@ func New(c Config) (*Projector, error) {
 	if err := c.fill(); err != nil {
 		return nil, err
 	}
-	p := &Projector{Config: c, inbox: newInbox(), ready: newBroadcast(), linked: newBroadcast(), files: newFiles(), remaking: make(chan struct{}, maxRemakes)}
+	p := &Projector{Config: c, inbox: newInbox(), ready: newBroadcast(), linked: newBroadcast(), files: newFiles(), remaking: make(chan struct{}, maxRemakes), untidy: make(chan struct{}, 1)}
 	p.states.forget()
 	var err error
 	if p.store, p.cache, err = c.openCache(); err != nil {

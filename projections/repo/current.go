@@ -39,6 +39,21 @@ func Beginning(ctx context.Context, db query.DB, tag, event int64) (int64, error
 		order by id desc limit 1`, tag, event)
 }
 
+// Newest gives the ids of each tag's newest repositories that are INIT or READY, at most n of a tag.
+func Newest(ctx context.Context, db query.DB, n int) (map[int64]bool, error) {
+	rows, err := db.Query(ctx, `select id from (select id, row_number() over (partition by tag_id order by id desc) as nth from repo where state in (0, 1) and not dist) r
+		where nth <= $1`, n)
+	if err != nil {
+		return nil, fmt.Errorf("newest repositories: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	out := make(map[int64]bool, len(ids))
+	for _, id := range ids {
+		out[id] = true
+	}
+	return out, err
+}
+
 // Unended gives the repositories without an end event that are READY or on the way to it; of the tags that are given, of all if tags is nil.
 func Unended(ctx context.Context, db query.DB, tags []int64) ([]Current, error) {
 	rows, err := db.Query(ctx, `select id, tag_id, create_event from repo where end_event is null and state in (0, 1) and ($1::bigint[] is null or tag_id = any($1))

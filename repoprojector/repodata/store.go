@@ -170,8 +170,8 @@ func (s *Store) used(name string) bool {
 	return true
 }
 
-// prune deletes the files of directories that were not used since, and are not needed.
-func (s *Store) prune(since time.Time, needed func(name string) bool, dirs ...string) (int, error) {
+// prune deletes the files of directories that are older, and not needed.
+func (s *Store) prune(before time.Time, needed func(name string) bool, dirs ...string) (int, error) {
 	count := 0
 	for _, dir := range dirs {
 		err := fs.WalkDir(s.root.FS(), dir, func(name string, e fs.DirEntry, err error) error {
@@ -179,7 +179,7 @@ func (s *Store) prune(since time.Time, needed func(name string) bool, dirs ...st
 				return err
 			}
 			st, err := e.Info()
-			if err == nil && st.ModTime().Before(since.Add(-freshFor)) && !needed(name) {
+			if err == nil && st.ModTime().Before(before) && !needed(name) {
 				if err = s.root.Remove(name); err == nil {
 					count++
 				}

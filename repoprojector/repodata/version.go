@@ -313,9 +313,9 @@ func (s *Store) VersionNames() ([]string, error) {
 	return out, err
 }
 
-// PruneBlocks deletes the blocks that no kept version needs and that no repository written since has used, and what interrupted writes left. It
-// gives the number of deleted files.
-func (s *Store) PruneBlocks(since time.Time) (int, error) {
+// PruneBlocks deletes the blocks that no kept version needs, and what interrupted writes left, as far as it was made or marked as used before a time:
+// use is marked once a day, and a version that is being composed is not kept yet. It gives the number of deleted files.
+func (s *Store) PruneBlocks(before time.Time) (int, error) {
 	names, err := s.VersionNames()
 	if err != nil {
 		return 0, fmt.Errorf("prune repodata store: %w", err)
@@ -330,7 +330,7 @@ func (s *Store) PruneBlocks(since time.Time) (int, error) {
 			needed[key] = true
 		}
 	}
-	return s.prune(since, func(name string) bool {
+	return s.prune(before, func(name string) bool {
 		key, err := hex.DecodeString(path.Base(path.Dir(name)) + path.Base(name))
 		return err == nil && len(key) == len(blockKey{}) && needed[blockKey(key)]
 	}, blockDir, tempDir)
