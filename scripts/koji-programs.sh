@@ -34,7 +34,8 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 
 start_hub() {
-	"$moromid" up --data "$WORK/site" --listen 127.0.0.1:0 --no-builder >"$WORK/hub.log" 2>&1 &
+	: >"$WORK/hub.log" # there is one to read from the start on
+	"$moromid" up --data "$WORK/site" --listen 127.0.0.1:0 --no-builder >>"$WORK/hub.log" 2>&1 &
 	hub=$!
 	local tries url=
 	for ((tries = 0; tries < 600; tries++)); do
