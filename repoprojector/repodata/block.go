@@ -189,19 +189,27 @@ func (s *Store) openBlock(key blockKey) (*os.File, *blockInfo, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	info, err := readInfo(f)
+	head := make([]byte, blockHead)
+	_, err = io.ReadFull(f, head)
+	var info *blockInfo
+	if err == nil {
+		info, err = readInfo(head)
+	} else {
+		err = errDamaged
+	}
 	if err != nil {
 		return nil, nil, errors.Join(err, f.Close())
 	}
 	return f, info, nil
 }
 
-func readInfo(r io.Reader) (*blockInfo, error) {
-	head := make([]byte, blockHead)
-	if _, err := io.ReadFull(r, head); err != nil {
+// readInfo reads the head of a block's file.
+func readInfo(head []byte) (*blockInfo, error) {
+	n := blockHead - 4
+	if len(head) < blockHead {
 		return nil, errDamaged
 	}
-	n := blockHead - 4
+	head = head[:blockHead]
 	if string(head[:4]) != blockMagic || binary.BigEndian.Uint32(head[n:]) != checksum(head[:n]) {
 		return nil, errDamaged
 	}
@@ -223,25 +231,6 @@ func (x section) read(f io.ReaderAt, buf []byte) ([]byte, error) {
 		return nil, errDamaged
 	}
 	return data, nil
-}
-
-// load reads a block's part from the store into buf, which it may replace by a larger one.
-func (s *Store) load(key blockKey, k kind, buf *[]byte) (part, error) {
-	f, info, err := s.openBlock(key)
-	if err != nil {
-		return part{}, err
-	}
-	defer f.Close()
-	m, o := info.member[k], info.open[k]
-	if need := int(m.size) + int(o.size); cap(*buf) < need {
-		*buf = make([]byte, need)
-	}
-	var p part
-	if p.member, err = m.read(f, (*buf)[:m.size]); err != nil {
-		return part{}, err
-	}
-	p.open, err = o.read(f, (*buf)[m.size:m.size+o.size])
-	return p, err
 }
 
 // member reads the compressed bytes of a block's kind.

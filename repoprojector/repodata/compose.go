@@ -39,11 +39,7 @@ func (w *Writer) compose(ctx context.Context, c Content) (*Version, error) {
 			return nil, err
 		}
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	for k := range kinds {
-		g.Go(func() error { return w.sumUp(ctx, v, k, blocks, infos) })
-	}
-	if err := g.Wait(); err != nil {
+	if err := w.sumUp(ctx, v, blocks, infos); err != nil {
 		return nil, err
 	}
 	if c.Comps != nil {
@@ -105,78 +101,6 @@ func (w *Writer) infoOrBuild(ctx context.Context, b block) (*blockInfo, error) {
 
 // Lost tells whether an error means that the store has lost something of a version: to compose it again makes it again.
 func Lost(err error) bool { return errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist) }
-
-// sumUp digests one of the files that list packages. Up to the first block that is not known to come after the others nothing is read: its sums are
-// known.
-func (w *Writer) sumUp(ctx context.Context, v *Version, k kind, blocks []block, infos []*blockInfo) error {
-	s := newSummer()
-	head, foot := k.head(v.Packages), k.foot()
-	for i, text := range [][]byte{head, foot} {
-		var err error
-		if v.ends[k][i], err = w.compressor.member(text); err != nil {
-			return err
-		}
-	}
-	s.add(part{v.ends[k][0], head})
-	key := firstPrefix(k, head)
-	last, err := s.prefix()
-	if err != nil {
-		return err
-	}
-	i := 0
-	for ; i < len(blocks); i++ {
-		next := key.next(blocks[i], infos[i].member[k].sum)
-		known, ok := w.prefixes.get(next)
-		if !ok {
-			break
-		}
-		key, last = next, known
-	}
-	if err := s.restore(last); err != nil {
-		return err
-	}
-	var buf []byte
-	for ; i < len(blocks); i++ {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		p, err := w.loadOrBuild(ctx, blocks[i], k, &buf)
-		if err != nil {
-			return err
-		}
-		if m := infos[i].member[k]; m.size != uint32(len(p.member)) || m.sum != checksum(p.member) {
-			w.infos.forget(blocks[i].key) // another version of the compressor made the block anew
-			return errDamaged
-		}
-		s.add(p)
-		if last, err = s.prefix(); err != nil {
-			return err
-		}
-		key = key.next(blocks[i], infos[i].member[k].sum)
-		w.prefixes.put(key, last)
-	}
-	s.add(part{v.ends[k][1], foot})
-	f := File{Type: k.String(), Size: s.size, OpenSize: s.openSize, Checksum: hex.EncodeToString(s.sum.Sum(nil)), OpenChecksum: hex.EncodeToString(s.openSum.Sum(nil))}
-	f.Name = f.Checksum + "-" + f.Type + ".xml." + w.compressor.kind.ext()
-	v.Files[k] = f
-	v.sizes[k] = make([]uint32, len(infos))
-	for i, info := range infos {
-		v.sizes[k][i] = info.member[k].size
-	}
-	return nil
-}
-
-// loadOrBuild loads a block's part and makes a block that is gone or damaged again: its bytes are the same, or the version's sums would not be.
-func (w *Writer) loadOrBuild(ctx context.Context, b block, k kind, buf *[]byte) (part, error) {
-	p, err := w.store.load(b.key, k, buf)
-	if !Lost(err) {
-		return p, err
-	}
-	if err := w.build(ctx, b); err != nil {
-		return part{}, err
-	}
-	return w.store.load(b.key, k, buf)
-}
 
 // addGroup adds the group file, plain and compressed as createrepo_c does.
 func (w *Writer) addGroup(v *Version, comps []byte) error {

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -29,6 +30,7 @@ type Options struct {
 type Writer struct {
 	prefixes   prefixes
 	infos      infos
+	buffers    sync.Pool // of *loaded
 	store      *Store
 	openRPM    func(context.Context, Package) (io.ReadCloser, error)
 	compressor *compressor
