@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"moromi/builder/buildroot"
 	"moromi/commands"
 	"moromi/internal/koji"
 	"moromi/internal/rpm/rpmtest"
@@ -150,6 +151,7 @@ func TestExternal(t *testing.T) {
 		t.Errorf("rpmlist.jsonl has more than Koji's own: %s", got)
 	}
 	checkDownloads(t, dir, "bash-5.0-1.x86_64", "foo-1.0-1.x86_64")
+	s.checkBuildroot(dir, u.URL+"/x86_64/", repo["id"].(int64), ext)
 	first := s.noted(ext)
 	begin, files := repo["id"].(int64), metadataNames(t, dir)
 
@@ -204,6 +206,22 @@ func TestExternal(t *testing.T) {
 	s.stop()
 	if got := s.log.String(); strings.Count(got, "external repository cannot be read") != 1 || strings.Count(got, "can be read again") != 1 {
 		t.Errorf("the failure is logged at its beginning and its end, not\n%s", got)
+	}
+}
+
+// checkBuildroot lets a builder find out where the packages of a root came from.
+func (s *site) checkBuildroot(dir, url string, repo, ext int64) {
+	s.tb.Helper()
+	href, err := buildroot.OriginsHref(strings.NewReader(s.read(dir, "repodata/repomd.xml")))
+	s.check(err)
+	var own struct{ PayloadHash string }
+	s.check(json.Unmarshal([]byte(s.read(dir, "rpmlist.jsonl")), &own))
+	list := []buildroot.Package{{Name: "bash", Version: "5.0", Release: "1", Arch: "x86_64"}, {Name: "foo", Version: "1.0", Release: "1", Arch: "x86_64", PayloadHash: own.PayloadHash}}
+	known := []buildroot.ExternalRepo{{ID: ext, URL: url, Raw: map[string]any{}}}
+	s.check(buildroot.MarkExternal(list, strings.NewReader(s.read(dir, href)), known, repo))
+	s.check(buildroot.MapInternal(list, strings.NewReader(s.read(dir, "rpmlist.jsonl"))))
+	if list[0].Wire()["location"] != ext || list[0].ID != 0 || list[1].External != nil || list[1].ID == 0 {
+		s.tb.Errorf("a builder takes them for %v and %v", list[0].Wire(), list[1].Wire())
 	}
 }
 
