@@ -117,7 +117,7 @@ func (b *build) merge(load func(e *ExternalRepo, address, arch string) (*externa
 			if err != nil {
 				return nil, err
 			}
-			m.byArch[arch] = append(m.byArch[arch], external.Repo{URL: address, Packages: got.Packages})
+			m.byArch[arch] = append(m.byArch[arch], external.Repo{URL: address, Packages: got.Packages, Modules: got.Modules})
 			m.taken = append(m.taken, taken{e.ID, e.Name, arch, external.Shown(address), got.Repomd, got.Checked, got.Failure})
 		}
 	}
@@ -195,7 +195,7 @@ func (b *build) composeDir(ctx context.Context, dir string, c repodata.Content) 
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Generic, "external repos cannot be merged: %s", err)
 	}
-	c.Origins = m.Origins
+	c.Extra = m.Extra
 	if c.Packages, err = repodata.NewPackages(m.Packages); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package external
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -17,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
 
@@ -63,13 +65,14 @@ type State struct {
 
 	ETag         string  `json:"etag,omitempty"`
 	LastModified string  `json:"last_modified,omitempty"`
-	Files        [3]file `json:"files"`
+	Files        [4]file `json:"files"`
 }
 
 // Content is a state with its packages. It must not be changed.
 type Content struct {
 	State
 	Packages []Package
+	Modules  []byte // modules.yaml, uncompressed
 }
 
 // The directories of a cache.
@@ -79,6 +82,9 @@ const (
 	spoolDir = "spool"
 	partEnd  = ".part" // of the name of a file that is being fetched
 )
+
+// maxModules is the most bytes of modules.yaml uncompressed. That of RHEL 8's AppStream has a tenth.
+const maxModules = 64 << 20
 
 // maxLoaded is how many packages are kept in memory, about 500 bytes each.
 const maxLoaded = 200_000
@@ -161,22 +167,22 @@ func (c *Cache) Load(ctx context.Context, address string) (*Content, error) {
 			return nil, fmt.Errorf("external repository %s: %w", Shown(address), err)
 		}
 	}
-	if p := c.kept(s); p != nil {
-		return &Content{*s, p}, nil
+	if x := c.kept(s); x != nil {
+		return x, nil
 	}
-	p, err := c.readIndex(s)
+	x, err := c.readIndex(s)
 	if err == nil {
-		c.keep(s, p)
-		return &Content{*s, p}, nil
+		c.keep(x)
+		return x, nil
 	}
 	c.Log.Warn("the index of an external repository is damaged, it is fetched anew", "url", Shown(address), "error", err)
 	if s, err = c.update(ctx, address, nil); err == nil {
-		p, err = c.readIndex(s)
+		x, err = c.readIndex(s)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("external repository %s: %w", Shown(address), err)
 	}
-	return &Content{*s, p}, nil
+	return x, nil
 }
 
 // LoadAs gives the content of a repository whose repomd.xml had the SHA-256, in hex. The error wraps fs.ErrNotExist if it is no longer kept.
@@ -189,11 +195,10 @@ func (c *Cache) LoadAs(address, repomd string) (*Content, error) {
 		}
 		s = &State{URL: address, Repomd: repomd}
 	}
-	if p := c.kept(s); p != nil {
-		return &Content{*s, p}, nil
+	if x := c.kept(s); x != nil {
+		return x, nil
 	}
-	p, err := c.readIndex(s)
-	return &Content{*s, p}, err
+	return c.readIndex(s)
 }
 
 // Restore puts the packages of a repository into the store again; for when some are gone (repodata.ErrForeignGone).
@@ -205,7 +210,7 @@ func (c *Cache) Restore(ctx context.Context, address string) error {
 	}
 	origin, err := parseURL(address)
 	if err == nil {
-		_, err = c.read(ctx, origin, s.URL, s.Files)
+		_, _, err = c.read(ctx, origin, s.URL, s.Files)
 	}
 	if err != nil {
 		return fmt.Errorf("external repository %s: %w", Shown(address), err)
@@ -243,23 +248,23 @@ func (c *Cache) update(ctx context.Context, address string, old *State) (*State,
 		return nil, err
 	}
 	s.Newest, s.Files = md.newest, md.files
-	packages, err := c.read(ctx, origin, address, md.files)
-	if err != nil {
+	x := &Content{State: *s}
+	if x.Packages, x.Modules, err = c.read(ctx, origin, address, md.files); err != nil {
 		return nil, err
 	}
-	if err := c.writeIndex(s, packages); err != nil {
+	if err := c.writeIndex(x); err != nil {
 		return nil, err
 	}
 	if err := c.save(s); err != nil {
 		return nil, err
 	}
-	c.keep(s, packages)
-	c.Log.Info("external repository read", "url", Shown(address), "packages", len(packages), "repomd", s.Repomd)
+	c.keep(x)
+	c.Log.Info("external repository read", "url", Shown(address), "packages", len(x.Packages), "repomd", s.Repomd)
 	return s, nil
 }
 
 // read fetches the files that there are not, and takes them apart.
-func (c *Cache) read(ctx context.Context, origin *url.URL, address string, files [3]file) ([]Package, error) {
+func (c *Cache) read(ctx context.Context, origin *url.URL, address string, files [4]file) (packages []Package, modules []byte, err error) {
 	g, gctx := errgroup.WithContext(ctx)
 	for _, f := range files {
 		if f.Href != "" {
@@ -267,27 +272,40 @@ func (c *Cache) read(ctx context.Context, origin *url.URL, address string, files
 		}
 	}
 	if err := g.Wait(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var streams [3]io.Reader
+	var streams [4]io.Reader
 	for i, f := range files {
 		if f.Href == "" {
 			continue
 		}
 		in, err := c.root.Open(f.path())
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		defer in.Close()
-		r, done, err := unpack(in, maxOpen)
+		limit := int64(maxOpen)
+		if f.Kind == modulesKind {
+			limit = maxModules
+		}
+		r, done, err := unpack(in, limit)
 		defer done()
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.Kind, err)
+			return nil, nil, fmt.Errorf("%s: %w", f.Kind, err)
 		}
 		streams[i] = interruptible{ctx, r}
 	}
 	j := joiner{origin: address, put: c.Store.PutForeign, spool: func() (*os.File, error) { return spool(c.root, path.Join(spoolDir, rand.Text())) }}
-	return j.join(streams[0], streams[1], streams[2])
+	if packages, err = j.join(streams[0], streams[1], streams[2]); err != nil || streams[3] == nil {
+		return packages, nil, err
+	}
+	if modules, err = io.ReadAll(streams[3]); err == nil && (!utf8.Valid(modules) || bytes.IndexByte(modules, 0) >= 0) {
+		err = errors.New("it is no text")
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", modulesKind, err)
+	}
+	return packages, modules, nil
 }
 
 // interruptible is a reader that ends with a context.

@@ -3,6 +3,7 @@ package external
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -30,13 +31,15 @@ type Repo struct {
 	// URL is what pkgorigins calls the repository. Builders find out by it where a package came from, so it is that of Koji's API, with $arch replaced.
 	URL      string
 	Packages []Package
+	// Modules is the repository's modules.yaml, uncompressed; empty if it has none.
+	Modules []byte
 }
 
 // Merged is what a merged repository has.
 type Merged struct {
 	Packages []repodata.Package
-	// Origins is the content of pkgorigins.gz: a line for each package, "name-version-release.arch<tab>URL", compressed.
-	Origins []byte
+	// Extra are pkgorigins.gz, with a line for each package, "name-version-release.arch<tab>URL", and modules.yaml.gz if there are modules.
+	Extra []repodata.Extra
 }
 
 // Merge merges repositories, the one that comes first having precedence, into that of an arch. blocked are the names of source packages. The order of
@@ -54,8 +57,7 @@ func Merge(mode Mode, arch string, blocked []string, repos []Repo) (*Merged, err
 	if mode == Koji {
 		m.sources = chooseSources(repos)
 	}
-	var origins bytes.Buffer
-	z := gzip.NewWriter(&origins)
+	var origins, modules []byte
 	for _, r := range repos {
 		for i := range r.Packages {
 			p := &r.Packages[i]
@@ -64,14 +66,50 @@ func Merge(mode Mode, arch string, blocked []string, repos []Repo) (*Merged, err
 				m.out = append(m.out, p.Entry)
 			}
 			if listed {
-				_, _ = z.Write([]byte(p.nvra() + "\t" + r.URL + "\n")) // a buffer takes everything
+				origins = append(origins, p.nvra()+"\t"+r.URL+"\n"...)
 			}
 		}
+		modules = appendDocuments(modules, r.Modules)
 	}
-	if err := z.Close(); err != nil {
-		return nil, fmt.Errorf("compress the origins: %w", err)
+	out := &Merged{Packages: m.out}
+	for _, f := range []struct {
+		kind, name string
+		text       []byte
+		always     bool
+	}{{"origin", "pkgorigins.gz", origins, true}, {modulesKind, "modules.yaml.gz", modules, false}} {
+		if !f.always && len(f.text) == 0 {
+			continue
+		}
+		packed, err := pack(f.text)
+		if err != nil {
+			return nil, fmt.Errorf("compress %s: %w", f.name, err)
+		}
+		out.Extra = append(out.Extra, repodata.Extra{Type: f.kind, Name: f.name, Packed: packed})
 	}
-	return &Merged{m.out, origins.Bytes()}, nil
+	return out, nil
+}
+
+func pack(text []byte) ([]byte, error) {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, err := z.Write(text)
+	err = errors.Join(err, z.Close())
+	return b.Bytes(), err
+}
+
+// appendDocuments appends the YAML documents of a file to those of another. Readers merge what is said of one module.
+func appendDocuments(b, more []byte) []byte {
+	if len(bytes.TrimSpace(more)) == 0 {
+		return b
+	}
+	if !bytes.HasPrefix(more, []byte("---")) {
+		b = append(b, "---\n"...)
+	}
+	b = append(b, bytes.TrimRight(more, "\n")...)
+	if !bytes.HasSuffix(b, []byte("\n...")) {
+		b = append(b, "\n..."...)
+	}
+	return append(b, '\n')
 }
 
 // merger decides on packages one by one (add_package and koji_allowed of mergerepo_c).

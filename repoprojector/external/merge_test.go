@@ -122,7 +122,7 @@ func mergeHere(t *testing.T, mode external.Mode, arch string, blocked, dirs []st
 	w, err := repodata.NewWriter(store, repodata.Options{})
 	check(t, err)
 	dir := t.TempDir()
-	_, err = w.Write(context.Background(), openRoot(t, dir), ".", repodata.Content{Packages: packages, Origins: m.Origins, Revision: time.Unix(1700000000, 0)})
+	_, err = w.Write(context.Background(), openRoot(t, dir), ".", repodata.Content{Packages: packages, Extra: m.Extra, Revision: time.Unix(1700000000, 0)})
 	check(t, err)
 	return readMerged(t, dir)
 }

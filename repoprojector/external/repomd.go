@@ -18,9 +18,21 @@ const (
 	maxFile   = 2 << 30 // bytes of a compressed file; Fedora's largest has a tenth
 )
 
+// modulesKind is what repomd.xml calls the file that says which modules packages are of.
+const modulesKind = "modules"
+
+// fileKinds are the files that are read, modules behind those that list packages.
+func fileKinds() (out [4]string) {
+	for i, d := range documents() {
+		out[i] = d.kind
+	}
+	out[3] = modulesKind
+	return out
+}
+
 // file is one that repomd.xml names.
 type file struct {
-	Kind         string // primary, filelists or other
+	Kind         string // of fileKinds
 	Href         string // relative to the repository, within it
 	Sum, SumType string
 	Size         int64 // bytes; -1: not said, as by old yum
@@ -28,7 +40,7 @@ type file struct {
 
 // repomd is what is read of a repomd.xml.
 type repomd struct {
-	files [3]file // primary, filelists, other; without an Href: none
+	files [4]file // of fileKinds; without an Href: none
 	// newest is the latest timestamp of any file, in seconds since 1970, as kojira looks at it.
 	newest int64
 }
@@ -59,11 +71,11 @@ func parseRepomd(b []byte) (*repomd, error) {
 		if ts, err := strconv.ParseFloat(strings.TrimSpace(x.Timestamp), 64); err == nil && ts > 0 && ts < math.MaxInt32*4 {
 			out.newest = max(out.newest, int64(math.RoundToEven(ts)))
 		}
-		for i, k := range documents() {
-			if x.Type != k.kind {
+		for i, kind := range fileKinds() {
+			if x.Type != kind {
 				continue
 			}
-			f := file{Kind: k.kind, Href: strings.TrimSpace(x.Location.Href), Sum: strings.ToLower(strings.TrimSpace(x.Checksum.Sum)), SumType: x.Checksum.Type, Size: -1}
+			f := file{Kind: kind, Href: strings.TrimSpace(x.Location.Href), Sum: strings.ToLower(strings.TrimSpace(x.Checksum.Sum)), SumType: x.Checksum.Type, Size: -1}
 			if s := strings.TrimSpace(x.Size); s != "" {
 				n, err := strconv.ParseInt(s, 10, 64)
 				if err != nil || n < 0 || n > maxFile {

@@ -81,19 +81,25 @@ func (c *Cache) replace(name string, write func(*os.File) error) error {
 	return nil
 }
 
-// writeIndex keeps the packages of a state.
-func (c *Cache) writeIndex(s *State, packages []Package) error {
-	return c.replace(s.indexPath(), func(f *os.File) error {
+// index is what is kept of a content.
+type index struct {
+	Packages []Package
+	Modules  []byte
+}
+
+// writeIndex keeps a content.
+func (c *Cache) writeIndex(x *Content) error {
+	return c.replace(x.indexPath(), func(f *os.File) error {
 		z, err := zstd.NewWriter(f, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
 		if err != nil {
 			return err
 		}
-		return errors.Join(gob.NewEncoder(z).Encode(packages), z.Close())
+		return errors.Join(gob.NewEncoder(z).Encode(index{x.Packages, x.Modules}), z.Close())
 	})
 }
 
-// readIndex reads them. A damaged index is removed, and with it the state: it will be fetched anew.
-func (c *Cache) readIndex(s *State) ([]Package, error) {
+// readIndex reads the content of a state. A damaged index is removed, and with it the state: it will be fetched anew.
+func (c *Cache) readIndex(s *State) (*Content, error) {
 	f, err := c.root.Open(s.indexPath())
 	if err != nil {
 		return nil, err
@@ -104,37 +110,37 @@ func (c *Cache) readIndex(s *State) ([]Package, error) {
 		return nil, err
 	}
 	defer z.Close()
-	var out []Package
+	var out index
 	if err := gob.NewDecoder(z).Decode(&out); err != nil {
 		return nil, errors.Join(fmt.Errorf("its index is damaged: %w", err), c.root.Remove(s.indexPath()))
 	}
-	return out, nil
+	return &Content{*s, out.Packages, out.Modules}, nil
 }
 
-// kept gives the packages of a state if they are in memory.
-func (c *Cache) kept(s *State) []Package {
+// kept gives the content of a state if it is in memory.
+func (c *Cache) kept(s *State) *Content {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l := c.loaded[s.URL]; l != nil && l.Repomd == s.Repomd {
-		return l.Packages
+		return &Content{*s, l.Packages, l.Modules}
 	}
 	return nil
 }
 
-// keep keeps packages in memory, as far as there is room.
-func (c *Cache) keep(s *State, packages []Package) {
+// keep keeps a content in memory, as far as there is room.
+func (c *Cache) keep(x *Content) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.loaded, s.URL)
-	total := len(packages)
+	delete(c.loaded, x.URL)
+	total := len(x.Packages)
 	for _, l := range c.loaded {
 		total += len(l.Packages)
 	}
 	if total > maxLoaded {
 		clear(c.loaded)
 	}
-	if len(packages) <= maxLoaded {
-		c.loaded[s.URL] = &Content{*s, packages}
+	if len(x.Packages) <= maxLoaded {
+		c.loaded[x.URL] = x
 	}
 }
 

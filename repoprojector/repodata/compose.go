@@ -47,8 +47,8 @@ func (w *Writer) compose(ctx context.Context, c Content) (*Version, error) {
 			return nil, err
 		}
 	}
-	if c.Origins != nil {
-		if err := v.addOrigins(c.Origins); err != nil {
+	for _, e := range c.Extra {
+		if err := v.addExtra(e); err != nil {
 			return nil, err
 		}
 	}

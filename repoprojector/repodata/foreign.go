@@ -92,23 +92,29 @@ func checkPlace(p Package) error {
 	return checkHref(p.Href)
 }
 
-// originType is what repomd.xml calls the file that says where packages come from.
-const originType = "origin"
+// Extra is a file of a repository that says something else of its packages: where they come from, or which modules they are of.
+type Extra struct {
+	// Type is what repomd.xml calls it, Name what it is called behind its checksum.
+	Type string `json:"type"`
+	Name string `json:"name"`
+	// Packed is the file, which is gzipped however the others are compressed.
+	Packed []byte `json:"packed"`
+}
 
-// addOrigins adds that file. It has the name that mergerepo_c gives it, and is gzipped however the others are compressed.
-func (v *Version) addOrigins(packed []byte) error {
-	z, err := gzip.NewReader(bytes.NewReader(packed))
+// addExtra adds a file to a version.
+func (v *Version) addExtra(e Extra) error {
+	z, err := gzip.NewReader(bytes.NewReader(e.Packed))
 	if err != nil {
-		return fmt.Errorf("read origins: %w", err)
+		return fmt.Errorf("read %s: %w", e.Name, err)
 	}
 	open := sha256.New()
 	size, err := io.Copy(open, z)
 	if err != nil {
-		return fmt.Errorf("read origins: %w", err)
+		return fmt.Errorf("read %s: %w", e.Name, err)
 	}
-	sum := sha256.Sum256(packed)
-	f := File{Type: originType, Checksum: hex.EncodeToString(sum[:]), Size: int64(len(packed)), OpenChecksum: hex.EncodeToString(open.Sum(nil)), OpenSize: size}
-	f.Name = f.Checksum + "-pkgorigins.gz"
-	v.origins, v.Files = packed, append(v.Files, f)
+	sum := sha256.Sum256(e.Packed)
+	f := File{Type: e.Type, Checksum: hex.EncodeToString(sum[:]), Size: int64(len(e.Packed)), OpenChecksum: hex.EncodeToString(open.Sum(nil)), OpenSize: size}
+	f.Name = f.Checksum + "-" + e.Name
+	v.extra, v.Files = append(v.extra, e), append(v.Files, f)
 	return nil
 }

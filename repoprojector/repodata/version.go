@@ -41,7 +41,7 @@ type Version struct {
 	sizes       [kinds][]uint32  // of the blocks' members
 	ends        [kinds][2][]byte // the members before and behind the blocks
 	group       []byte           // the compressed group file; nil if there is none
-	origins     []byte           // pkgorigins.gz of a merged repository; nil if there is none
+	extra       []Extra          // files beside
 }
 
 // Blocks is how many blocks the version has.
@@ -80,8 +80,8 @@ func (v *Version) pieces(f File) iter.Seq[piece] {
 			literal(v.ends[k][1])
 			return
 		}
-		if f.Type == originType {
-			literal(v.origins)
+		if i := slices.IndexFunc(v.extra, func(e Extra) bool { return e.Type == f.Type }); i >= 0 {
+			literal(v.extra[i].Packed)
 			return
 		}
 		if f.OpenChecksum != "" {
@@ -239,7 +239,7 @@ type storedVersion struct {
 	Sizes       [kinds][]uint32  `json:"sizes"`
 	Ends        [kinds][2][]byte `json:"ends"`
 	Group       []byte           `json:"group,omitempty"`
-	Origins     []byte           `json:"origins,omitempty"`
+	Extra       []Extra          `json:"extra,omitempty"`
 }
 
 const (
@@ -249,7 +249,7 @@ const (
 
 // PutVersion keeps a version under a name: words with slashes in between.
 func (s *Store) PutVersion(name string, v *Version) error {
-	x := storedVersion{v.Revision, v.Packages, v.compression, v.Files, v.Repomd, nil, v.sizes, v.ends, v.group, v.origins}
+	x := storedVersion{v.Revision, v.Packages, v.compression, v.Files, v.Repomd, nil, v.sizes, v.ends, v.group, v.extra}
 	for _, key := range v.blocks {
 		x.Blocks = append(x.Blocks, key[:]...)
 	}
@@ -283,7 +283,7 @@ func (s *Store) decodeVersion(b []byte) (*Version, error) {
 	if err != nil || checksum(body) != binary.BigEndian.Uint32(b[4:]) || json.Unmarshal(body, &x) != nil || len(x.Blocks)%len(blockKey{}) != 0 {
 		return nil, errDamaged
 	}
-	v := &Version{Revision: x.Revision, Packages: x.Packages, Files: x.Files, Repomd: x.Repomd, compression: x.Compression, sizes: x.Sizes, ends: x.Ends, group: x.Group, origins: x.Origins}
+	v := &Version{Revision: x.Revision, Packages: x.Packages, Files: x.Files, Repomd: x.Repomd, compression: x.Compression, sizes: x.Sizes, ends: x.Ends, group: x.Group, extra: x.Extra}
 	for key := range slices.Chunk(x.Blocks, len(blockKey{})) {
 		v.blocks = append(v.blocks, blockKey(key))
 	}

@@ -50,8 +50,8 @@ type Content struct {
 	Packages Packages
 	// Comps is the group file (see Comps); nil for none.
 	Comps []byte
-	// Origins is the content of pkgorigins.gz, which says where packages of a merged repository come from; nil for none.
-	Origins []byte
+	// Extra are files beside, as merged repositories have them. Each has a type of its own.
+	Extra []Extra
 	// Revision stands in repomd.xml, by the second.
 	Revision time.Time
 }
