@@ -31,16 +31,21 @@ import (
 // upstream is a repository of others.
 type upstream struct {
 	*httptest.Server
-	dir  string
-	down atomic.Bool
+	dir     string
+	down    atomic.Bool
+	refused chan struct{} // a request was, while someone waits
 }
 
 func newUpstream(tb testing.TB) *upstream {
-	u := &upstream{dir: tb.TempDir()}
+	u := &upstream{dir: tb.TempDir(), refused: make(chan struct{}, 1)}
 	files := http.FileServer(http.Dir(u.dir))
 	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if u.down.Load() {
 			http.Error(w, "down", http.StatusServiceUnavailable)
+			select {
+			case u.refused <- struct{}{}:
+			default:
+			}
 			return
 		}
 		files.ServeHTTP(w, r)
@@ -175,6 +180,13 @@ func TestExternal(t *testing.T) {
 	}
 
 	u.down.Store(true)
+	for s.ExternalFailure(ext) == "" { // each request that is refused is a step nearer
+		select {
+		case <-u.refused:
+		case <-s.ctx().Done():
+			t.Fatal("nobody looks at it")
+		}
+	}
 	repo = s.waitFor(root, s.put(dest, s.importBuild("foo", "2.0", [2]string{"foo", "x86_64"})))
 	dir = filepath.Join(s.dir("dist-build", repo["id"].(int64)), "x86_64")
 	listDNF(t, dir, "bash-5.1-1.x86_64", "foo-2.0-1.x86_64")
@@ -182,6 +194,9 @@ func TestExternal(t *testing.T) {
 	theirs("5.2")
 	before := s.noted(ext)
 	s.until("it is read again", func() bool { return s.noted(ext) != before })
+	if got := s.ExternalFailure(ext); got != "" {
+		t.Errorf("it is failing: %s", got)
+	}
 	repo = s.waitFor(root, int64(s.Models.Position()))
 	checkDownloads(t, filepath.Join(s.dir("dist-build", repo["id"].(int64)), "x86_64"), "bash-5.2-1.x86_64", "foo-2.0-1.x86_64")
 

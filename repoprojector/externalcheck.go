@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -30,6 +31,34 @@ const (
 	dataNewest = "max_ts"
 	dataRepomd = "repomd"
 )
+
+// failures are what is wrong with external repositories, by id. Safe for concurrent use.
+type failures struct {
+	mu   sync.Mutex
+	what map[int64]string
+}
+
+func (f *failures) set(id int64, problems []error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.what, id)
+	for _, err := range problems {
+		if err != nil {
+			if f.what == nil {
+				f.what = map[int64]string{}
+			}
+			f.what[id] = err.Error()
+			return
+		}
+	}
+}
+
+// ExternalFailure says what was wrong with an external repository at the last look, "" if nothing was. Only the hub that makes repositories looks.
+func (p *Projector) ExternalFailure(id int64) string {
+	p.failures.mu.Lock()
+	defer p.failures.mu.Unlock()
+	return p.failures.what[id]
+}
 
 // usedRepo is an external repository that some tag's repository is merged with.
 type usedRepo struct {
@@ -78,6 +107,7 @@ func (p *Projector) checkExternal(ctx context.Context, failing map[string]bool) 
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		p.failures.set(u.ID, problems)
 		for i, a := range addresses {
 			switch {
 			case problems[i] != nil && !failing[a]:

@@ -40,6 +40,7 @@ type Projector struct {
 	// external are the repositories that tags' are merged with; externalRoot is where they are kept.
 	external     *external.Cache
 	externalRoot *os.Root
+	failures     failures
 
 	seen    seen
 	states  states

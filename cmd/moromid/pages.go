@@ -23,7 +23,8 @@ func (st *site) registerPages(e *echo.Echo, top *storage.Topdir) error {
 		return fmt.Errorf("rest: %w", err)
 	}
 	api.Register(e)
-	pages, err := ui.New(ui.Config{DB: st.db, Ledger: st.ledger, Storage: top, Position: st.engine.Position, Log: st.log, PublicURL: st.settings.PublicURL})
+	pages, err := ui.New(ui.Config{DB: st.db, Ledger: st.ledger, Storage: top, Position: st.engine.Position, Log: st.log, PublicURL: st.settings.PublicURL,
+		ExternalFailure: st.projector.ExternalFailure})
 	if err != nil {
 		return fmt.Errorf("web pages: %w", err)
 	}

@@ -45,7 +45,7 @@ type Cache struct {
 	fetch *fetcher
 
 	mu     sync.Mutex
-	locks  map[string]*sync.Mutex
+	locks  map[string]*keyLock
 	loaded map[string]*Content // by address
 }
 
@@ -115,7 +115,7 @@ func Open(root *os.Root, o Options) (*Cache, error) {
 			return nil, fmt.Errorf("open cache of external repositories: %w", err)
 		}
 	}
-	return &Cache{Options: o, root: root, fetch: newFetcher(o.Transport, o.Stall, o.Pause), locks: map[string]*sync.Mutex{}, loaded: map[string]*Content{}}, nil
+	return &Cache{Options: o, root: root, fetch: newFetcher(o.Transport, o.Stall, o.Pause), locks: map[string]*keyLock{}, loaded: map[string]*Content{}}, nil
 }
 
 // Expand replaces $arch in an address, as kojid does.
@@ -124,14 +124,28 @@ func Expand(address, arch string) string { return strings.ReplaceAll(address, "$
 // lock keeps others from what key stands for.
 func (c *Cache) lock(key string) (unlock func()) {
 	c.mu.Lock()
-	m := c.locks[key]
-	if m == nil {
-		m = &sync.Mutex{}
-		c.locks[key] = m
+	l := c.locks[key]
+	if l == nil {
+		l = &keyLock{}
+		c.locks[key] = l
 	}
+	l.users++
 	c.mu.Unlock()
-	m.Lock()
-	return m.Unlock
+	l.Lock()
+	return func() {
+		l.Unlock()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if l.users--; l.users == 0 {
+			delete(c.locks, key)
+		}
+	}
+}
+
+// keyLock is a lock, and how many have it or wait for it.
+type keyLock struct {
+	sync.Mutex
+	users int
 }
 
 // Check asks whether a repository has changed and takes in what has. If that fails, the state is the last good one, with how long it has been
@@ -157,37 +171,45 @@ func (c *Cache) Check(ctx context.Context, address string) (*State, error) {
 	return old, err
 }
 
-// Load gives the last good content of a repository, as it was at its last check. Only one that was never read before is fetched.
+// Load gives the last good content of a repository, as it was at its last check. Only one that was never read before is fetched; for another nobody waits,
+// not even for a check that is under way.
 func (c *Cache) Load(ctx context.Context, address string) (*Content, error) {
+	if s := c.state(address); s != nil {
+		x, err := c.content(s)
+		if err == nil {
+			return x, nil
+		}
+		c.Log.Warn("the index of an external repository is damaged, it is fetched anew", "url", Shown(address), "error", err)
+	}
 	defer c.lock(address)()
-	s := c.state(address)
+	s := c.state(address) // somebody may have been faster
 	if s == nil {
 		var err error
 		if s, err = c.update(ctx, address, nil); err != nil {
 			return nil, fmt.Errorf("external repository %s: %w", Shown(address), err)
 		}
 	}
-	if x := c.kept(s); x != nil {
-		return x, nil
-	}
-	x, err := c.readIndex(s)
-	if err == nil {
-		c.keep(x)
-		return x, nil
-	}
-	c.Log.Warn("the index of an external repository is damaged, it is fetched anew", "url", Shown(address), "error", err)
-	if s, err = c.update(ctx, address, nil); err == nil {
-		x, err = c.readIndex(s)
-	}
+	x, err := c.content(s)
 	if err != nil {
 		return nil, fmt.Errorf("external repository %s: %w", Shown(address), err)
 	}
 	return x, nil
 }
 
+// content gives the content of a state, from memory or else from its index.
+func (c *Cache) content(s *State) (*Content, error) {
+	if x := c.kept(s); x != nil {
+		return x, nil
+	}
+	x, err := c.readIndex(s)
+	if err == nil {
+		c.keep(x)
+	}
+	return x, err
+}
+
 // LoadAs gives the content of a repository whose repomd.xml had the SHA-256, in hex. The error wraps fs.ErrNotExist if it is no longer kept.
 func (c *Cache) LoadAs(address, repomd string) (*Content, error) {
-	defer c.lock(address)()
 	s := c.state(address)
 	if s == nil || s.Repomd != repomd {
 		if err := checkSum("sha256", repomd); err != nil {

@@ -307,6 +307,52 @@ func many(n int) []rpmtest.Spec {
 	return out
 }
 
+// While a server is asked, which may take long, the last good state is there for everybody.
+func TestLoadWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t)
+	u.publish(spec("zsh", "1", "x86_64", ""))
+	c, err := external.Open(openRoot(t, t.TempDir()), external.Options{Store: newStore(t), Stall: time.Minute})
+	check(t, err)
+	names(t, c, u.url())
+	asked := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	u.tell(func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-r.Context().Done()
+	})
+	ended := make(chan error)
+	go func() {
+		_, err := c.Check(ctx, u.url())
+		ended <- err
+	}()
+	<-asked
+	if got := names(t, c, u.url()); got != "zsh-1.x86_64" {
+		t.Error(got)
+	}
+	check(t, c.Prune(map[string]bool{u.url(): true}, time.Now().Add(time.Hour)))
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// A damaged index is fetched anew.
+func TestDamagedIndex(t *testing.T) {
+	t.Parallel()
+	u, dir := newUpstream(t), t.TempDir()
+	u.publish(spec("zsh", "1", "x86_64", ""))
+	names(t, newCache(t, dir), u.url())
+	found, err := filepath.Glob(filepath.Join(dir, "states/*/*.index"))
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	scribble(t, found[0])
+	if got := names(t, newCache(t, dir), u.url()); got != "zsh-1.x86_64" {
+		t.Error(got)
+	}
+}
+
 // What was left by a fetch of something else is not taken for the beginning of the file.
 func TestWrongBeginning(t *testing.T) {
 	t.Parallel()

@@ -146,8 +146,7 @@ func (c *Cache) keep(x *Content) {
 
 // pruneIndexes deletes the indexes of former states of a repository.
 func (c *Cache) pruneIndexes(address string, before time.Time) error {
-	defer c.lock(address)()
-	s := c.state(address)
+	s := c.state(address) // the index of one that is about to follow is younger than before
 	files, err := fs.ReadDir(c.root.FS(), dir(address))
 	if s == nil || err != nil {
 		return nil // it was never read

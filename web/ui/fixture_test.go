@@ -34,6 +34,7 @@ type site struct {
 	top     *storage.Topdir
 	ui      *ui.UI
 	url     string
+	failing map[int64]string // external repositories
 	admin   commands.Actor
 	// positions of interesting moments
 	empty, tagged events.Position
@@ -58,7 +59,8 @@ func newSite(t testing.TB) *site {
 	s.service.Files = top
 	var log bytes.Buffer
 	s.ui, err = ui.New(ui.Config{DB: s.service.DB, Ledger: s.service.Ledger, Storage: top, Position: s.service.Models.Position,
-		Log: slog.New(slog.NewTextHandler(&log, nil)), PublicURL: "https://koji.example.org"})
+		Log: slog.New(slog.NewTextHandler(&log, nil)), PublicURL: "https://koji.example.org",
+		ExternalFailure: func(id int64) string { return s.failing[id] }})
 	s.must(err)
 	t.Cleanup(func() {
 		if strings.Contains(log.String(), "level=ERROR") {

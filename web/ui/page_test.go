@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"golang.org/x/net/html"
+
+	"moromi/commands"
+	tagmodel "moromi/projections/tag"
 )
 
 // answer is a page as a test looks at it.
@@ -289,6 +292,32 @@ func TestDeletedTag(t *testing.T) {
 	}
 	if a := s.get(fmt.Sprintf("/tag/f42-base?at=%d", gone-5)); a.status != http.StatusOK && !strings.Contains(a.main(), "f42-base") {
 		t.Errorf("before: %d %s", a.status, a.main())
+	}
+}
+
+// The page of a tag says which of its external repositories cannot be read now; of the past that is not known.
+func TestExternalFailure(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.populate()
+	row, err := tagmodel.GetLast(s.ctx, s.service.DB, tagmodel.Spec{ID: s.baseTag})
+	s.must(err)
+	var ids []int64
+	for i, name := range []string{"good", "down"} {
+		repo, err := s.service.CreateExternalRepo(s.ctx, s.admin, name, "http://"+name+".example.org/")
+		s.must(err)
+		priority := int64(i)
+		s.must(s.service.AddTagRepo(s.ctx, s.admin, commands.TagRepo{Tag: row, Repo: repo, Priority: &priority}))
+		ids = append(ids, repo["id"].(int64))
+	}
+	s.failing = map[int64]string{ids[1]: hostile}
+	page := s.get("/tag/f42-base").body
+	good, down, _ := strings.Cut(page, "down.example.org")
+	if strings.Contains(good[strings.Index(good, "good.example.org"):], "What it last was") || !strings.Contains(down, "What it last was stays in use. &#34;&gt;&lt;script&gt;") {
+		t.Errorf("the page does not say which fails: %s", page)
+	}
+	if then := s.get(fmt.Sprintf("/tag/f42-base?at=%d", s.service.Models.Position())).main(); !strings.Contains(then, "down.example.org") || strings.Contains(then, "stays in use") {
+		t.Errorf("of the past: %s", then)
 	}
 }
 

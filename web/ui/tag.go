@@ -117,9 +117,16 @@ func tagTargetRows(r *request, id int64) (any, error) {
 }
 
 func tagExternal(r *request, id int64) (any, error) {
-	return query.New(cols("name", "external_repo.name", "url", "c.url", "priority", "t.priority", "merge_mode", "t.merge_mode", "arches", "t.arches"), "tag_external_repos t").
+	rows, err := query.New(cols("id", "external_repo.id", "name", "external_repo.name", "url", "c.url", "priority", "t.priority", "merge_mode", "t.merge_mode", "arches", "t.arches"), "tag_external_repos t").
 		Join("join external_repo on external_repo.id = t.external_repo_id").Join("join external_repo_config c on c.external_repo_id = t.external_repo_id").
 		At("t", r.event()).At("c", r.event()).Where("t.tag_id = ?", id).OrderBy("t.priority").All(r, r.db)
+	for _, row := range rows {
+		row["failure"] = ""
+		if f := r.ui.cfg.ExternalFailure; f != nil && r.event() == nil {
+			row["failure"] = f(row["id"].(int64))
+		}
+	}
+	return rows, err
 }
 
 func repoQuery(r *request) *query.Query {

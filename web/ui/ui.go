@@ -43,6 +43,8 @@ type Config struct {
 	SiteName string
 	// PublicURL is how people reach the site, without a slash at the end; it is shown where an address is to be copied. May be empty.
 	PublicURL string
+	// ExternalFailure says what is wrong with an external repository now, "" for nothing that is known. May be nil.
+	ExternalFailure func(id int64) string
 	// Streams is how many event streams are kept open at once; 0 means DefaultStreams.
 	Streams int64
 }
