@@ -143,7 +143,7 @@ func (f *createrepoFlags) check(c *cobra.Command) error {
 // How many percent of what is in use may be garbage. A whole run reads thousands of texts, most of which are garbage soon;
 // an update needs little in all.
 const (
-	createrepoGC = 50
+	createrepoGC = 30
 	updateGC     = 400
 )
 

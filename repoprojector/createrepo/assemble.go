@@ -41,7 +41,7 @@ type assembly struct {
 // run if one is kept. If an rpm turns out to be unreadable, the number of packages, which stands first in each file, is
 // wrong: the entries are then marked, files is nil, and the caller tries again without them.
 func (r *run) assemble(ctx context.Context, dir string, entries []entry, old *kept) (files []file, next *table, err error) {
-	a := &assembly{run: r, old: old, dir: dir, count: len(entries), slots: make(chan struct{}, 2*r.Workers), files: make([]file, kinds)}
+	a := &assembly{run: r, old: old, dir: dir, count: len(entries), slots: make(chan struct{}, r.Workers+2), files: make([]file, kinds)}
 	var t *table
 	if old != nil {
 		t = old.table
