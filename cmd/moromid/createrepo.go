@@ -65,6 +65,7 @@ Exit status 1: nothing was written. There are no sqlite databases unless --datab
 
 func (f *createrepoFlags) add(c *cobra.Command) {
 	l := c.Flags()
+	l.BoolP("version", "V", false, "print the version and exit")
 	l.BoolVarP(&f.quiet, "quiet", "q", false, "say only what is wrong")
 	l.BoolVarP(&f.verbose, "verbose", "v", false, "say more")
 	l.StringArrayVarP(&f.Excludes, "excludes", "x", nil, "leave out files and places that match the `PATTERN` (* and ?); may be repeated")

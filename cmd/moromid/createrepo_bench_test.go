@@ -1,13 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -78,15 +79,49 @@ func (t *rpmTree) run(c *cost, program string, args ...string) {
 		t.b.Fatal(err)
 	}
 	cmd := exec.Command(program, append(args, "--quiet", "-o", out, "-i", t.list(), t.dir)...)
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
 	begin := time.Now()
-	if msg, err := cmd.CombinedOutput(); err != nil {
-		t.b.Fatalf("%v: %v\n%s", cmd.Args, err, msg)
+	if err := cmd.Start(); err != nil {
+		t.b.Fatal(err)
 	}
+	ended := make(chan struct{})
+	memory := make(chan float64)
+	go func() { memory <- peak(cmd.Process.Pid, ended) }()
+	err := cmd.Wait()
 	wall := time.Since(begin)
+	close(ended)
+	used := <-memory
+	if err != nil {
+		t.b.Fatalf("%v: %v\n%s", cmd.Args, err, said.Bytes())
+	}
 	if c != nil {
 		c.wall = append(c.wall, wall.Seconds())
 		c.cpu = append(c.cpu, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds())
-		c.memory = append(c.memory, float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)/1024)
+		c.memory = append(c.memory, used)
+	}
+}
+
+// peak gives the most memory in megabytes that a process had, as was to be seen every few milliseconds. What the system tells
+// at its end is no less than what this process had when it started it.
+func peak(pid int, ended <-chan struct{}) (most float64) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ended:
+			return most
+		case <-tick.C:
+		}
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			continue
+		}
+		_, rest, _ := strings.Cut(string(status), "VmHWM:")
+		line, _, _ := strings.Cut(rest, "kB")
+		if kB, err := strconv.ParseFloat(strings.TrimSpace(line), 64); err == nil {
+			most = max(most, kB/1024)
+		}
 	}
 }
 

@@ -64,15 +64,15 @@ func (r *run) excluded(name string) bool {
 }
 
 // walk finds the rpms below the directory. As createrepo_c, it follows symbolic links to directories; unlike it, not
-// in circles.
+// in circles. What cannot be looked at is a problem.
 func (r *run) walk() ([]string, error) {
 	w := walker{run: r}
 	info, err := os.Stat(r.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("walk: %w", err)
+	if err == nil {
+		err = w.dir("", info)
 	}
-	if err := w.dir("", info); err != nil {
-		return nil, fmt.Errorf("walk: %w", err)
+	if err != nil {
+		return nil, fmt.Errorf("look for rpms: %w", err)
 	}
 	return w.names, nil
 }
@@ -96,17 +96,15 @@ func (w *walker) dir(dir string, info os.FileInfo) error {
 		return err
 	}
 	for _, e := range entries {
-		if err := w.entry(dir, e); err != nil {
-			return err
-		}
+		w.entry(dir, e)
 	}
 	return nil
 }
 
-func (w *walker) entry(dir string, e fs.DirEntry) error {
+func (w *walker) entry(dir string, e fs.DirEntry) {
 	name := path.Join(dir, e.Name())
 	if w.excluded(e.Name()) {
-		return nil
+		return
 	}
 	mode := e.Type()
 	isRPM := strings.HasSuffix(name, ".rpm") && !w.excluded(name)
@@ -114,21 +112,21 @@ func (w *walker) entry(dir string, e fs.DirEntry) error {
 		if isRPM {
 			w.names = append(w.names, name)
 		}
-		return nil
+		return
 	}
 	if !mode.IsDir() && mode&fs.ModeSymlink == 0 {
-		return nil
+		return
 	}
 	info, err := os.Stat(filepath.Join(w.Dir, name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ELOOP): // a link to nowhere
-		return nil
 	case err != nil:
-		return err
+		w.problem(name, err)
 	case info.IsDir():
-		return w.dir(name, info)
+		if err := w.dir(name, info); err != nil {
+			w.problem(name, err)
+		}
 	case info.Mode().IsRegular() && isRPM && !w.SkipSymlinks:
 		w.names = append(w.names, name)
 	}
-	return nil
 }

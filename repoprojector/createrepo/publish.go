@@ -228,15 +228,44 @@ func (r *run) carry(dir string, listed map[string]bool, kept []indexData) error 
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if name == indexName || listed[name] && !r.RetainOld || !e.Type().IsRegular() {
+		if name == indexName || listed[name] && !r.RetainOld {
 			continue
 		}
-		r.step("link " + name)
-		if err := r.link(path.Join(repodataDir, name), path.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := r.carryEntry(path.Join(repodataDir, name), path.Join(dir, name), e); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}
 	return nil
+}
+
+// carryEntry takes over a file, a link, or a directory with all that is in it.
+func (r *run) carryEntry(from, to string, e fs.DirEntry) error {
+	r.step("link " + e.Name())
+	switch {
+	case e.Type().IsRegular():
+		return r.link(from, to)
+	case e.Type()&fs.ModeSymlink != 0:
+		target, err := r.out.Readlink(from)
+		if err != nil {
+			return err
+		}
+		return r.out.Symlink(target, to)
+	case !e.IsDir():
+		return fmt.Errorf("%s is neither file nor directory", from)
+	}
+	if err := r.out.Mkdir(to, 0o755); err != nil {
+		return err
+	}
+	entries, err := fs.ReadDir(r.out.FS(), from)
+	if err != nil {
+		return err
+	}
+	for _, x := range entries {
+		if err := r.carryEntry(path.Join(from, x.Name()), path.Join(to, x.Name()), x); err != nil {
+			return err
+		}
+	}
+	return r.sync(to)
 }
 
 // link makes another name for a file, or a copy where the file system has no such names.

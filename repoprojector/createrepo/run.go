@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 
 	"moromi/repoprojector/repodata"
@@ -23,7 +24,8 @@ type run struct {
 	report     Report
 	total      int          // rpms to read
 	read       atomic.Int64 // rpms that were read
-	unreadable atomic.Int64
+	mu         sync.Mutex
+	told       map[string]bool // of which packages Problem was told
 	// step, if set, is called before each change on disk: a test ends the process there.
 	onStep func(what string)
 }
@@ -35,8 +37,11 @@ func (r *run) step(what string) {
 }
 
 func (r *run) problem(name string, err error) {
-	r.unreadable.Add(1)
-	if r.Problem != nil {
+	r.mu.Lock()
+	again := r.told[name]
+	r.told[name] = true
+	r.mu.Unlock()
+	if r.Problem != nil && !again {
 		r.Problem(name, err)
 	}
 }
@@ -59,7 +64,7 @@ func (r *run) done() {
 func Run(ctx context.Context, o Options) (*Report, error) { return start(ctx, o, nil) }
 
 func start(ctx context.Context, o Options, onStep func(string)) (rep *Report, err error) {
-	r := &run{Options: o, onStep: onStep}
+	r := &run{Options: o, onStep: onStep, told: map[string]bool{}}
 	if err := r.complete(); err != nil {
 		return nil, err
 	}
@@ -92,7 +97,7 @@ func start(ctx context.Context, o Options, onStep func(string)) (rep *Report, er
 	if err := r.make(ctx); err != nil {
 		return nil, err
 	}
-	r.report.Bad = int(r.unreadable.Load())
+	r.report.Bad = len(r.told)
 	return &r.report, nil
 }
 

@@ -9,6 +9,9 @@ import (
 // bytes from 0x80 to 0xBF it drops. Characters that XML forbids are dropped too; createrepo_c refuses a package
 // that has them, and with it the whole repository.
 func xmlText(s []byte) []byte {
+	if plainText(s) {
+		return s
+	}
 	if !utf8.Valid(s) {
 		out := make([]byte, 0, 2*len(s))
 		for _, c := range s {
@@ -29,6 +32,16 @@ func xmlText(s []byte) []byte {
 		i += n
 	}
 	return s
+}
+
+// plainText tells of nearly all text that it is ASCII without control characters.
+func plainText(s []byte) bool {
+	for _, c := range s {
+		if c >= utf8.RuneSelf || c < ' ' && c != '\n' && c != '\t' && c != '\r' {
+			return false
+		}
+	}
+	return true
 }
 
 func forbidden(r rune) bool {
