@@ -1,9 +1,12 @@
 package hub
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"html/template"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -15,6 +18,7 @@ import (
 	"time"
 
 	"moromi/internal/storage"
+	"moromi/repoprojector/repodata"
 )
 
 // maxListing is how many entries a directory listing shows. packages/ of a distribution has 25,000.
@@ -107,13 +111,35 @@ func (f *files) file(w http.ResponseWriter, r *http.Request, p storage.Path, rel
 	}
 	w.Header().Set("Content-Type", contentType(rel))
 	w.Header().Set("Cache-Control", cacheControl(rel))
-	w.Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, st.ModTime().UnixNano(), st.Size()))
+	w.Header().Set("ETag", strconv.Quote(etag(file, st, rel)))
 	// One deadline for the whole file, so that the kernel can send it (sendfile) and a client that takes nothing is still cut off.
 	deadline := time.Now().Add(writeTimeout + time.Duration(st.Size()/minDownloadRate)*time.Second)
 	if err := http.NewResponseController(w).SetWriteDeadline(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		f.log.DebugContext(r.Context(), "set deadline", "path", rel, "error", err)
 	}
 	http.ServeContent(w, r, "", st.ModTime(), file)
+}
+
+// longestRepomd bounds the repomd.xml that is read for its digest: it lists a dozen files.
+const longestRepomd = 64 << 10
+
+// etag names what a file holds. Metadata of repositories has the digest that it has when it is served out of the blocks, so that it makes no difference
+// to caches when it becomes a file, and on which hub.
+func etag(file io.ReaderAt, st fs.FileInfo, rel string) string {
+	dir, name := path.Split(rel)
+	if path.Base(dir) == "repodata" {
+		if sum, _, ok := strings.Cut(name, "-"); ok && len(sum) == hex.EncodedLen(sha256.Size) {
+			return sum
+		}
+		if size := st.Size(); name == repodata.RepomdName && size <= longestRepomd {
+			b := make([]byte, size)
+			if _, err := file.ReadAt(b, 0); err == nil {
+				sum := sha256.Sum256(b)
+				return hex.EncodeToString(sum[:])
+			}
+		}
+	}
+	return fmt.Sprintf("%x-%x", st.ModTime().UnixNano(), st.Size())
 }
 
 // contentType goes by the name alone. Nothing is ever served as HTML, SVG or script.
