@@ -10,6 +10,7 @@ import (
 	"moromi/internal/fault"
 	"moromi/internal/koji"
 	rootmodel "moromi/projections/buildroot"
+	"moromi/projections/query"
 	repomodel "moromi/projections/repo"
 	rpmmodel "moromi/projections/rpm"
 )
@@ -79,8 +80,10 @@ func (s *Service) SetBuildrootState(ctx context.Context, a Actor, host, id int64
 // ListedRPM is an rpm as a builder found it in a buildroot.
 type ListedRPM struct {
 	rpmmodel.Spec
-	// External is what the builder knows of an rpm of the external repository named by Location; nil for the others.
-	External *events.ExternalRPM
+	// External is what the builder knows of an rpm of the external repository named by Location, or by ExternalRepoID if that is not 0; nil for the
+	// others.
+	External       *events.ExternalRPM
+	ExternalRepoID int64
 }
 
 // ListBuildroot records what is in a buildroot of the host: after it was made, or with update, what a build's requirements added (rpms that are
@@ -130,11 +133,12 @@ func (s *Service) listable(ctx context.Context, a Actor, id int64, by buildroot.
 func (s *Service) listedIDs(ctx context.Context, a Actor, rpms []ListedRPM) ([]int64, error) {
 	var ids, given []int64
 	var names []koji.NVRA
-	external := map[string][]events.ExternalRPM{}
+	external := map[externalRepo][]events.ExternalRPM{}
 	for _, r := range rpms {
 		switch {
 		case r.External != nil:
-			external[r.Location] = append(external[r.Location], *r.External)
+			from := externalRepo{r.ExternalRepoID, r.Location}
+			external[from] = append(external[from], *r.External)
 		case r.ID != 0:
 			given = append(given, r.ID)
 		default:
@@ -161,18 +165,33 @@ func (s *Service) listedIDs(ctx context.Context, a Actor, rpms []ListedRPM) ([]i
 		}
 		ids = append(ids, id)
 	}
-	for location, list := range external {
-		repo, err := rpmmodel.ExternalRepoID(ctx, s.DB, location)
-		if err != nil {
+	for from, list := range external {
+		if err := from.find(ctx, s.DB); err != nil {
 			return nil, err
 		}
-		added, err := s.AddExternalRPMs(ctx, a, repo, location, list, false)
+		added, err := s.AddExternalRPMs(ctx, a, from.id, from.name, list, false)
 		if err != nil {
 			return nil, err
 		}
 		ids = append(ids, added...)
 	}
 	return buildroot.Normal(ids), nil
+}
+
+// externalRepo is an external repository by id or, without one, by name.
+type externalRepo struct {
+	id   int64
+	name string
+}
+
+// find completes it.
+func (e *externalRepo) find(ctx context.Context, db query.DB) (err error) {
+	if e.id != 0 {
+		e.name, err = rpmmodel.ExternalRepoName(ctx, db, e.id)
+	} else {
+		e.id, err = rpmmodel.ExternalRepoID(ctx, db, e.name)
+	}
+	return err
 }
 
 // unlisted leaves out, of an update, what the buildroot has already; a first list must not repeat anything.

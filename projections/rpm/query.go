@@ -124,6 +124,21 @@ func ExternalRepoID(ctx context.Context, db query.DB, name string) (int64, error
 	return row["id"].(int64), nil
 }
 
+// ExternalRepoName gives the name of an external repository by its id, INTERNAL for 0; a fault if there is none.
+func ExternalRepoName(ctx context.Context, db query.DB, id int64) (string, error) {
+	if id == 0 {
+		return "INTERNAL", nil
+	}
+	row, err := query.New([]query.Col{{Name: "name", Expr: "name"}}, "external_repo").Where("id = ?", id).One(ctx, db)
+	if err != nil {
+		return "", err
+	}
+	if row == nil {
+		return "", fault.New(fault.Generic, "No such entry in table external_repo: %d", id)
+	}
+	return row["name"].(string), nil
+}
+
 // Get gives the rpm that a name means: our own before drafts before external ones, and of several the newest. Nil if there is none.
 func Get(ctx context.Context, db query.DB, s Spec, event *int64) (query.Row, error) {
 	all, err := All(ctx, db, s, event)

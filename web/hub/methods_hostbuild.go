@@ -237,14 +237,15 @@ func (d Deps) hostListBuildRoot(update bool) func(*Call, Args) (any, error) {
 	}
 }
 
-// listedRPM reads one rpm of a buildroot's list. With a location it is an external one, described in full.
+// listedRPM reads one rpm of a buildroot's list. With a location, the name or id of an external repository, it is one of that, described in full.
 func listedRPM(v any) (commands.ListedRPM, error) {
 	m, ok := v.(map[string]any)
 	if !ok {
 		return commands.ListedRPM{}, fault.New(fault.Generic, "Invalid rpm: %s", clip(pyRepr(v)))
 	}
 	location, _ := m["location"].(string)
-	if location == "" {
+	id, _ := m["location"].(int64) // as builders send it
+	if location == "" && id == 0 {
 		s, err := rpm.ParseSpec(m)
 		return commands.ListedRPM{Spec: s}, err
 	}
@@ -253,7 +254,7 @@ func listedRPM(v any) (commands.ListedRPM, error) {
 		return commands.ListedRPM{}, err
 	}
 	n := koji.NVRA{NVR: koji.NVR{Name: x.Name, Version: x.Version, Release: x.Release}, Arch: x.Arch, Location: location}
-	return commands.ListedRPM{Spec: rpm.Spec{NVRA: n}, External: &x}, nil
+	return commands.ListedRPM{Spec: rpm.Spec{NVRA: n}, External: &x, ExternalRepoID: id}, nil
 }
 
 // externalRPM reads what is known of an rpm of an external repository; every field must be there and of its type.

@@ -173,11 +173,13 @@ func (d Deps) addExternalRPM(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, err := a.Reject(fault.Generic).String("external_repo")
-	if err != nil {
-		return nil, err
+	repo, byID := a.Get("external_repo").(int64)
+	var name string
+	if byID {
+		name, err = rpm.ExternalRepoName(c.Context(), d.DB, repo)
+	} else if name, err = a.Reject(fault.Generic).String("external_repo"); err == nil {
+		repo, err = rpm.ExternalRepoID(c.Context(), d.DB, name)
 	}
-	repo, err := rpm.ExternalRepoID(c.Context(), d.DB, name)
 	if err != nil {
 		return nil, err
 	}
