@@ -141,3 +141,15 @@ func hostData(data map[string]any) (*string, error) {
 	doc := string(b)
 	return &doc, nil
 }
+
+// HostChannels gives the ids of a host's channels. The list is everybody's.
+func (s *Service) HostChannels(ctx context.Context, host int64) ([]int64, error) {
+	return s.hostChannels.Get(host, func() ([]int64, error) {
+		rows, err := hostmodel.Channels(ctx, s.DB, &host, nil, nil)
+		ids := make([]int64, len(rows))
+		for i, r := range rows {
+			ids[i] = r["id"].(int64)
+		}
+		return ids, err
+	})
+}

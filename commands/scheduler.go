@@ -158,14 +158,15 @@ func (sc *Scheduler) Once(ctx context.Context) (bool, error) {
 	return ran, err
 }
 
-// Settle returns when the scheduler has looked at all that has changed so far: at once if it has already and does by itself, else after a run.
-func (sc *Scheduler) Settle(ctx context.Context) error {
+// Settle returns when the scheduler has looked at all that has changed so far: at once if it has already and does by itself, else after a run. ran tells
+// whether there was one, so that what was read before may be old.
+func (sc *Scheduler) Settle(ctx context.Context) (ran bool, err error) {
 	changed := sc.service.Models.LastChange("task", "host", "channel")
 	if sc.looping.Load() && sc.ranFor.Load() == sc.woken.Load() && int64(changed) <= sc.ranAt.Load() {
-		return nil
+		return false, nil
 	}
-	_, err := sc.Once(ctx)
-	return err
+	_, err = sc.Once(ctx)
+	return true, err
 }
 
 // schedHost is a host as the scheduler sees it.
@@ -260,8 +261,11 @@ func (sc *Scheduler) freeTasks(ctx context.Context, hosts map[int64]*schedHost) 
 	for o := range open {
 		channels, arches = append(channels, o.channel), append(arches, o.arch)
 	}
-	rows, err := sc.service.DB.Query(ctx, `select id, channel_id, arch, weight from task where state = 0 and method <> all($2)
-		and (channel_id, arch) in (select * from unnest($3::bigint[], $4::text[])) order by priority, create_time, id limit $1`,
+	// one kind after the other: what nobody can take is not looked at, however much of it there is
+	rows, err := sc.service.DB.Query(ctx, `select t.id, t.channel_id, t.arch, t.weight from unnest($3::bigint[], $4::text[]) o(channel_id, arch)
+		cross join lateral (select * from task where state = 0 and channel_id = o.channel_id and task.arch = o.arch and method <> all($2)
+			order by priority, create_time, id limit $1) t
+		order by t.priority, t.create_time, t.id limit $1`,
 		scheduleBatch, HubMethods(), channels, arches)
 	if err != nil {
 		return nil, fmt.Errorf("read free tasks: %w", err)

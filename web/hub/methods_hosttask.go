@@ -8,7 +8,6 @@ import (
 	"moromi/internal/fault"
 	"moromi/internal/koji"
 	"moromi/internal/xmlrpc"
-	"moromi/projections/host"
 	"moromi/projections/task"
 )
 
@@ -37,12 +36,14 @@ func (d Deps) hostGetTasks(c *Call, _ Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	before := d.Service.Models.LastChange("task")
 	rows, err := task.AssignedTo(c.Context(), d.DB, id)
 	if err != nil || len(rows) > 0 {
 		return rows, err
 	}
-	if err := d.Service.Scheduler.Settle(c.Context()); err != nil {
-		return nil, err
+	ran, err := d.Service.Scheduler.Settle(c.Context())
+	if err != nil || !ran && d.Service.Models.LastChange("task") == before {
+		return rows, err
 	}
 	return task.AssignedTo(c.Context(), d.DB, id)
 }
@@ -62,15 +63,9 @@ func (d Deps) hostGetLoadData(c *Call, a Args) (any, error) {
 	}
 	row := h.(map[string]any)
 	id := row["id"].(int64)
-	channels, err := host.Channels(c.Context(), d.DB, &id, nil, nil)
-	if err != nil {
+	if row["channels"], err = d.Service.HostChannels(c.Context(), id); err != nil {
 		return nil, err
 	}
-	ids := make([]int64, len(channels))
-	for i, ch := range channels {
-		ids[i] = ch["id"].(int64)
-	}
-	row["channels"] = ids
 	tasks, err := d.hostGetTasks(c, a)
 	if err != nil {
 		return nil, err
