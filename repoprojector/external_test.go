@@ -213,13 +213,13 @@ func TestExternal(t *testing.T) {
 			t.Errorf("%s made again is another", name)
 		}
 	}
+	got := s.log.String() // before the checks that go on are robbed of their directory
 	s.check(os.RemoveAll(filepath.Join(s.cache, "external/states")))
 	s.check(os.RemoveAll(filepath.Join(s.cache, "versions")))
 	if _, err := s.OpenFile(s.ctx(), "dist-build", begin, "x86_64/repodata/"+files[0]); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("merged with something that is gone: %v", err)
 	}
-	s.stop()
-	if got := s.log.String(); strings.Count(got, "external repository cannot be read") != 1 || strings.Count(got, "can be read again") != 1 {
+	if strings.Count(got, "external repository cannot be read") != 1 || strings.Count(got, "can be read again") != 1 {
 		t.Errorf("the failure is logged at its beginning and its end, not\n%s", got)
 	}
 }
