@@ -87,7 +87,8 @@ func (e *Engine) Position() events.Position {
 
 // LastChange is the position of the last event of any of the families, which are the first words of events' names ("tag", "build"): what was
 // read from rows that only those events make, at this position or later, is as it was. A position may be given that is too late, never one
-// that is too early, whichever hub of the site the event came to. An engine that does not write asks the checkpoint, since it cannot know.
+// that is too early, whichever hub of the site the event came to. An engine that does not write asks the checkpoint, since it cannot know. Without families it is the
+// position up to which events may have come that watchers were not told of.
 func (e *Engine) LastChange(families ...string) events.Position {
 	e.mu.Lock()
 	leads := e.leads

@@ -149,7 +149,7 @@ func (p *Projector) tidyVersions(ctx context.Context) error {
 		if id, err := strconv.ParseInt(top, 10, 64); err == nil && newest[id] {
 			continue
 		}
-		if err := p.store.DropVersions(name); err != nil {
+		if err := p.store.DropVersions(top); err != nil { // all directories of it, and their own
 			return fmt.Errorf("forget repository %s: %w", name, err)
 		}
 	}

@@ -160,7 +160,7 @@ func (p *Projector) enter(ctx context.Context, rpms []RPM, known map[int64]*entr
 // follow gives the state that comes of another by what happened in between, or nil if that cannot be told.
 func (p *Projector) follow(ctx context.Context, old *state, event int64) (*state, error) {
 	happened, ok := p.changes.between(ctx, old.event, event)
-	if !ok {
+	if !ok || int64(p.Service.Models.LastChange()) > old.event { // another hub wrote the read models for a while: Watch was not told of that
 		return nil, nil
 	}
 	touched, ok, err := p.touched(ctx, old, event, happened)

@@ -65,6 +65,7 @@ type Projector struct {
 	running  int
 	position events.Position // of the last commit that Watch told of
 	checked  events.Position // where the read models were at the last pulse
+	unseen   events.Position // up to where another hub had written them then
 }
 
 // New makes a projector.
@@ -162,7 +163,7 @@ func (p *Projector) lead(ctx context.Context, lock *pgxpool.Conn) error {
 	p.states.forget()
 	p.tags, p.carried, p.awaited, p.running = map[int64]*tagPlan{}, map[int64]bool{}, map[int64]bool{}, 0
 	p.position = p.Service.Models.Position()
-	p.checked = p.position
+	p.checked, p.unseen = p.position, p.Service.Models.LastChange()
 	p.changes.restart(int64(p.position))
 	if err := p.recover(ctx); err != nil {
 		return fmt.Errorf("take up repositories: %w", err)
@@ -322,11 +323,12 @@ func (l *leading) retry(ctx context.Context, j job) error {
 
 // missed looks at everything anew if the read models have moved without Watch having been told: when another hub leads them.
 func (l *leading) missed(ctx context.Context) error {
-	behind := l.checked > l.position
-	l.checked = l.Service.Models.Position()
+	unseen := l.Service.Models.LastChange()
+	behind := l.checked > l.position || unseen > l.unseen
+	l.checked, l.unseen = l.Service.Models.Position(), unseen
 	if !behind {
 		return nil
 	}
-	l.position = l.checked
+	l.position = max(l.position, l.checked)
 	return l.learn(ctx, news{resync: true})
 }
