@@ -221,7 +221,8 @@ func testOutageWriters(t *testing.T, ctx context.Context, b Breakable) {
 			return f.handle(ctx, fresh)
 		})
 	}()
-	failed, progress := make(chan struct{}, 1), make(chan struct{})
+	failed, progress, broken := make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	var once sync.Once
 	var wg sync.WaitGroup
 	for w := range writers {
 		wg.Go(func() {
@@ -235,25 +236,40 @@ func testOutageWriters(t *testing.T, ctx context.Context, b Breakable) {
 				}, newEvent("test.outage"))
 				if err != nil || a.Revision != events.Revision(i) {
 					t.Errorf("writer %d, event %d: %+v, %v", w, i, a, err)
+					once.Do(func() { close(broken) })
 					return
 				}
-				progress <- struct{}{}
+				select {
+				case progress <- struct{}{}:
+				case <-broken:
+					return
+				}
 			}
 		})
 	}
 	for range outages {
 		for range writers * each / (outages + 1) {
-			<-progress
+			select {
+			case <-progress:
+			case <-broken:
+				wg.Wait()
+				return // a writer said why
+			}
 		}
 		select { // of an earlier outage
 		case <-failed:
 		default:
 		}
 		b.Down()
-		select {
-		case <-failed:
-		case <-ctx.Done():
-			t.Error("no append failed although the server was gone")
+		for down := true; down; {
+			select {
+			case <-failed:
+				down = false
+			case <-progress: // of an append that was answered before; its writer must go on to meet the outage
+			case <-ctx.Done():
+				t.Error("no append failed although the server was gone")
+				down = false
+			}
 		}
 		b.Up()
 	}
