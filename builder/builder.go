@@ -16,7 +16,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"moromi/builder/buildroot"
@@ -24,6 +23,7 @@ import (
 	"moromi/builder/buildroot/native"
 	"moromi/builder/scm"
 	"moromi/builder/task"
+	"moromi/internal/flock"
 )
 
 // Hub is what task handlers need of a session at the hub.
@@ -107,7 +107,7 @@ func Serve(ctx context.Context, cfg Config, s Session) error {
 }
 
 // lockWorkDir makes sure that one daemon works in a directory.
-func lockWorkDir(dir string) (*os.File, error) {
+func lockWorkDir(dir string) (*flock.File, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "tasks"), 0o755); err != nil {
 		return nil, fmt.Errorf("make the work directory: %w", err)
 	}
@@ -115,11 +115,14 @@ func lockWorkDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock the work directory: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("another builder works in %s; give this one a workdir of its own", dir)
+	held, err := flock.Take(f, flock.Exclusive|flock.NoWait)
+	if errors.Is(err, flock.ErrHeld) {
+		err = fmt.Errorf("another builder works in %s; give this one a workdir of its own", dir)
 	}
-	return f, nil
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return held, nil
 }
 
 // newBackend chooses what makes roots.

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"moromi/internal/flock"
 )
 
 const (
@@ -213,29 +213,30 @@ func (cl cluster) openLog() (*os.File, int64, error) {
 }
 
 // lockDir takes the directory's lock, which the kernel gives back when the program ends, however it ends.
-func lockDir(dir string) (*os.File, error) {
+func lockDir(dir string) (*flock.File, error) {
 	path := filepath.Join(dir, "lock")
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	held, err := flock.Take(f, flock.Exclusive|flock.NoWait)
+	if err != nil {
 		holder, _ := os.ReadFile(path) // only makes the message more helpful
 		f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
+		if errors.Is(err, flock.ErrHeld) {
 			return nil, fmt.Errorf("%w: %s, by process %s", ErrInUse, dir, strings.TrimSpace(string(holder)))
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	if err := f.Truncate(0); err != nil {
-		f.Close()
+		held.Close()
 		return nil, fmt.Errorf("write lock: %w", err)
 	}
 	if _, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0); err != nil {
-		f.Close()
+		held.Close()
 		return nil, fmt.Errorf("write lock: %w", err)
 	}
-	return f, nil
+	return held, nil
 }
 
 func socketPath(dir string) string { return filepath.Join(dir, ".s.PGSQL."+socketPort) }

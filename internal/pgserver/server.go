@@ -18,6 +18,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"moromi/internal/flock"
 )
 
 const (
@@ -59,7 +61,7 @@ type Config struct {
 type Server struct {
 	cluster cluster
 	log     *slog.Logger
-	lock    *os.File
+	lock    *flock.File
 	url     string
 	process *os.Process
 

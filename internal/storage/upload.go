@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"moromi/internal/fault"
+	"moromi/internal/flock"
 )
 
 // Upload is the checked destination of an upload: a file below a volume's work directory.
@@ -164,7 +165,7 @@ func claim(dir *os.Root, user int64, u Upload) error {
 // OpenUpload opens the destination for reading and writing, locked against other writers in this and other hub processes (a contended lock
 // is a LockError fault), and makes it if missing. user is who must own the directory, or 0 for a task directory, whose right the caller has
 // checked. existed tells whether the file was there. Symlinks and anything but regular files are refused.
-func (t *Topdir) OpenUpload(u Upload, user int64) (f *os.File, existed bool, err error) {
+func (t *Topdir) OpenUpload(u Upload, user int64) (_ *flock.File, existed bool, err error) {
 	dir, err := t.openDir(u)
 	if err != nil {
 		return nil, false, err
@@ -175,6 +176,7 @@ func (t *Topdir) OpenUpload(u Upload, user int64) (f *os.File, existed bool, err
 			return nil, false, err
 		}
 	}
+	var f *os.File
 	before, err := dir.Lstat(u.name)
 	switch {
 	case err == nil && before.Mode()&fs.ModeSymlink != 0:
@@ -193,20 +195,21 @@ func (t *Topdir) OpenUpload(u Upload, user int64) (f *os.File, existed bool, err
 	if err != nil {
 		return nil, existed, fmt.Errorf("open upload: %w", err)
 	}
-	if err := lock(f, syscall.LOCK_EX, u.String()); err != nil {
+	held, err := lock(f, flock.Exclusive, u.String())
+	if err != nil {
 		return nil, existed, errors.Join(err, f.Close())
 	}
 	if existed {
 		if after, err := f.Stat(); err != nil || !os.SameFile(before, after) {
-			return nil, existed, errors.Join(fault.New(fault.Generic, "destination was replaced meanwhile: %s", u), err, f.Close())
+			return nil, existed, errors.Join(fault.New(fault.Generic, "destination was replaced meanwhile: %s", u), err, held.Close())
 		}
 	}
-	return f, existed, nil
+	return held, existed, nil
 }
 
 // OpenUploaded opens an uploaded file for reading, locked against writers, or gives fs.ErrNotExist. Symlinks are followed inside the topdir
 // (a scratch build leaves them behind).
-func (t *Topdir) OpenUploaded(u Upload) (*os.File, error) {
+func (t *Topdir) OpenUploaded(u Upload) (*flock.File, error) {
 	p, err := u.Path()
 	if err != nil {
 		return nil, err
@@ -222,20 +225,20 @@ func (t *Topdir) OpenUploaded(u Upload) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := lock(f, syscall.LOCK_SH, u.String()); err != nil {
+	held, err := lock(f, flock.Shared, u.String())
+	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return f, nil
+	return held, nil
 }
 
-// lock takes a flock, which belongs to the open file: it holds between goroutines and between processes, and closing the file ends it.
-func lock(f *os.File, how int, name string) error {
-	err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
+func lock(f *os.File, how int, name string) (*flock.File, error) {
+	held, err := flock.Take(f, how|flock.NoWait)
 	switch {
 	case err == nil:
-		return nil
-	case errors.Is(err, syscall.EWOULDBLOCK):
-		return fault.New(fault.Lock, "%s is being written by another call", name)
+		return held, nil
+	case errors.Is(err, flock.ErrHeld):
+		return nil, fault.New(fault.Lock, "%s is being written by another call", name)
 	}
-	return fmt.Errorf("lock %s: %w", name, err)
+	return nil, fmt.Errorf("lock %s: %w", name, err)
 }

@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"moromi/internal/flock"
 	"moromi/repoprojector/repodata"
 )
 
@@ -52,14 +53,17 @@ func (r *run) lock() (unlock func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the output directory: %w", err)
 	}
-	err = unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	closeDir := d.Close
+	held, err := flock.Take(d, flock.Exclusive|flock.NoWait)
 	switch {
-	case errors.Is(err, unix.EWOULDBLOCK):
+	case err == nil:
+		closeDir = held.Close
+	case errors.Is(err, flock.ErrHeld):
 		err = fmt.Errorf("another run works on %s", r.Output)
-	case errors.Is(err, unix.ENOLCK), errors.Is(err, unix.ENOTSUP), errors.Is(err, unix.ENOSYS):
+	case errors.Is(err, flock.ErrUnsupported):
 		r.warn(fmt.Errorf("the file system of %s has no locks: see to it that no two runs work on it at once", r.Output))
 		err = nil
-	case err != nil:
+	default:
 		err = fmt.Errorf("lock %s: %w", r.Output, err)
 	}
 	if err == nil {
@@ -68,10 +72,10 @@ func (r *run) lock() (unlock func() error, err error) {
 		}
 	}
 	if err != nil {
-		_ = d.Close()
+		_ = closeDir()
 		return nil, err
 	}
-	return func() error { return errors.Join(d.Close(), r.out.Close()) }, nil
+	return func() error { return errors.Join(closeDir(), r.out.Close()) }, nil
 }
 
 // makeTemp removes what killed runs have left and makes the directory to write in.

@@ -73,7 +73,7 @@ func (c *Call) uploadFile(a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ok, err := u.write(f, existed)
+	ok, err := u.write(f.File, existed)
 	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
@@ -260,7 +260,7 @@ func (c *Call) checkUpload(a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return data, c.sumTail(f, st.Size(), tail, sum, data)
+	return data, c.sumTail(f.File, st.Size(), tail, sum, data)
 }
 
 // sumTail adds the checksum of the file's last tail bytes, or of all, to data.

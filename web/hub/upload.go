@@ -138,7 +138,7 @@ func (h *Hub) upload(r *http.Request, req *request, log *slog.Logger, body io.Re
 	if err != nil {
 		return nil, err
 	}
-	result, err := u.write(f, existed, body, h.cfg.Limits.UploadFile)
+	result, err := u.write(f.File, existed, body, h.cfg.Limits.UploadFile)
 	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
