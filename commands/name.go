@@ -26,10 +26,9 @@ func (s *Service) claim(ctx context.Context, a Actor, kind, n string) (id int64,
 func makeNamed[S any, P Folder[S]](ctx context.Context, s *Service, a Actor, command, kind, n string, stream func(id int64) string,
 	decide func(id int64, thing P) ([]events.Event, error)) (int64, error) {
 	for range decideAttempts {
-		id, at, err := claimAndMake(ctx, s, a, command, kind, n, stream, decide)
-		var conflict *events.Conflict
+		id, at, again, err := claimAndMake(ctx, s, a, command, kind, n, stream, decide)
 		switch {
-		case errors.As(err, &conflict):
+		case again:
 		case err != nil:
 			return 0, err
 		case at != 0:
@@ -42,49 +41,29 @@ func makeNamed[S any, P Folder[S]](ctx context.Context, s *Service, a Actor, com
 	return 0, fault.New(fault.Lock, "%s: the names are being changed by too many at once; try again", command)
 }
 
-// claimAndMake is one attempt of makeNamed: a conflict is to be tried again. at is 0 if the name has its id already.
+// claimAndMake is one attempt of makeNamed. at is 0 if the name has its id already.
 func claimAndMake[S any, P Folder[S]](ctx context.Context, s *Service, a Actor, command, kind, n string, stream func(id int64) string,
-	decide func(id int64, thing P) ([]events.Event, error)) (id int64, at events.Position, err error) {
-	names := s.streams.lock(name.Stream(kind), func() any { return new(name.Book) })
-	defer s.streams.unlock(names)
-	book := names.state.(*name.Book)
-	if !names.loaded {
-		if err := s.load(ctx, names.key, names, applyAt(book, book.Apply)); err != nil {
-			return 0, 0, fmt.Errorf("%s: load %s: %w", command, names.key, err)
-		}
+	decide func(id int64, thing P) ([]events.Event, error)) (id int64, at events.Position, again bool, err error) {
+	names := lockStream[name.Book](s, "claim "+kind+" name", name.Stream(kind))
+	defer s.release(names.hold)
+	if err := s.load(ctx, names.hold); err != nil {
+		return 0, 0, false, fmt.Errorf("%s: load %s: %w", command, names.e.key, err)
 	}
-	id, claimed := book.Claim(kind, n)
-	if len(claimed) == 0 {
-		return id, 0, nil
+	if id, names.chosen = names.state.Claim(kind, n); len(names.chosen) == 0 {
+		again, err = s.confirm(ctx, names.hold)
+		return id, 0, again, err
 	}
-	thing := s.streams.lock(stream(id), func() any { return P(new(S)) }) // always after the names: nobody waits in a circle
-	defer s.streams.unlock(thing)
-	state := thing.state.(P)
-	made, err := decide(id, state) // of an id that is new nothing has been heard
-	if err != nil {
-		return 0, 0, err
+	thing := lockStream[S, P](s, command, stream(id)) // always after the names: nobody waits in a circle
+	defer s.release(thing.hold)
+	if thing.chosen, err = decide(id, thing.state); err != nil { // of an id that is new nothing has been heard
+		again, waitErr := s.confirm(ctx, names.hold, thing.hold)
+		return 0, 0, again, errors.Join(waitErr, err)
 	}
-	claim, err := prepare(a, "claim "+kind+" name", names.key, names.revision, claimed)
-	if err != nil {
-		return 0, 0, err
+	done, again, err := s.commit(ctx, a, command, names.hold, thing.hold)
+	if err != nil || again {
+		return 0, 0, again, err
 	}
-	making, err := prepare(a, command, thing.key, thing.revision, made)
-	if err != nil {
-		return 0, 0, err
-	}
-	done, err := s.appendChain(ctx, command, claim, making)
-	if err != nil {
-		names.loaded, thing.loaded = false, false
-		var conflict *events.Conflict
-		if errors.As(err, &conflict) {
-			return 0, 0, err
-		}
-		return 0, 0, ledgerFault(command, err)
-	}
-	names.follow(applyAt(book, book.Apply), claimed, done[0])
-	thing.follow(applyAt(state, state.Apply), made, done[1])
-	thing.loaded = true
-	return id, done[1].Position, nil
+	return id, done[1].Position, false, nil
 }
 
 // rename gives a named thing another name, if it is free.

@@ -3,6 +3,7 @@ package commands
 import (
 	"container/list"
 	"sync"
+	"sync/atomic"
 
 	"moromi/events"
 )
@@ -24,9 +25,16 @@ type streamEntry struct {
 	mu       sync.Mutex // held by the command that decides
 	waiters  int        // who holds or waits for mu; guarded by the cache's mu
 	place    *list.Element
+	zero     func() any
 	state    any
 	revision events.Revision
 	loaded   bool
+	// last is the last commit whose events the state took before they were known to be in the ledger; nil for none.
+	last *flight
+	// broken is set when such events did not get there: the state is to be made anew. Each new state has a flag of its own.
+	broken *atomic.Bool
+	// exact is how many commits are still to wait for their outcome before the next is decided; see exactAfterConflict.
+	exact atomic.Int64
 }
 
 func newStreamCache(size int) streamCache {
@@ -38,7 +46,7 @@ func (c streamCache) lock(key string, zero func() any) *streamEntry {
 	c.mu.Lock()
 	e := c.byKey[key]
 	if e == nil {
-		e = &streamEntry{key: key, state: zero(), revision: events.NoStream}
+		e = &streamEntry{key: key, zero: zero, state: zero(), revision: events.NoStream, broken: new(atomic.Bool)}
 		c.byKey[key] = e
 	}
 	if e.place != nil {
@@ -66,10 +74,9 @@ func (c streamCache) unlock(e *streamEntry) {
 	}
 }
 
-// follow takes events that were appended to the stream into its state.
-func (e *streamEntry) follow(apply func(events.Event, events.Position), evs []events.Event, done events.Appended) {
-	for _, ev := range evs {
-		apply(ev, done.Position)
+// renew makes the state anew if it has events that did not get into the ledger. The entry is locked.
+func (e *streamEntry) renew() {
+	if e.broken.Load() {
+		e.state, e.revision, e.loaded, e.last, e.broken = e.zero(), events.NoStream, false, nil, new(atomic.Bool)
 	}
-	e.revision = done.Revision
 }

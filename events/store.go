@@ -77,6 +77,8 @@ var (
 	ErrUnavailable = errors.New("ledger unavailable")
 	// ErrTooLarge: the append is over MaxAppendBytes or MaxAppendEvents. Nothing was written.
 	ErrTooLarge = errors.New("append too large")
+	// ErrBefore: an append that this one was to follow was not made, or nobody knows. Nothing was written.
+	ErrBefore = errors.New("an append before this one was not made")
 	// ErrInvalid: no events, an event without id or type, a name that is not text, or an id twice or used already. Nothing was written.
 	ErrInvalid = errors.New("invalid append")
 )
@@ -140,4 +142,19 @@ type Store interface {
 	Subscribe(ctx context.Context, after Position, h func(context.Context, []Recorded) error) error
 	// Close releases what the ledger holds. Calls under way fail with ErrUnavailable.
 	Close() error
+}
+
+// Pipeline is what a Store may be besides: one that takes appends in order and tells later what became of them, so that those which build on
+// each other can share a commit. Safe for concurrent use.
+type Pipeline interface {
+	// Start is the first half of AppendChain: when it returns, the chain has its place behind all that were started before it. It is made
+	// only if all those in after were; else it ends with ErrBefore. after may only have what Start of the same Store returned.
+	Start(ctx context.Context, after []Started, writes ...Write) Started
+}
+
+// Started is an append that is under way.
+type Started interface {
+	// Wait is the second half of AppendChain. When ctx, or the one given to Start, ends before the outcome is known it is ErrUnavailable.
+	// It is called once.
+	Wait(ctx context.Context) ([]Appended, error)
 }

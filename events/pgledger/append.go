@@ -3,6 +3,7 @@ package pgledger
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"moromi/events"
@@ -18,9 +19,12 @@ const (
 
 // request is a chain of appends, mostly of one, on its way to the writer. The writer sends exactly one answer.
 type request struct {
+	ledger *Ledger
 	ctx    context.Context
 	writes []events.Write
+	after  []*request
 	answer chan answer // buffered: the writer never waits for a caller
+	failed bool        // not made, or nobody knows; the writer's, and seen by those that come after it
 }
 
 // answer is for the appends of a request that were made, and says what ended them.
@@ -41,30 +45,58 @@ func (l *Ledger) Append(ctx context.Context, stream string, expected events.Revi
 
 // AppendChain implements events.Store: one commit.
 func (l *Ledger) AppendChain(ctx context.Context, writes ...events.Write) ([]events.Appended, error) {
-	for _, w := range writes {
+	return l.Start(ctx, nil, writes...).Wait(ctx)
+}
+
+// Start implements events.Pipeline.
+func (l *Ledger) Start(ctx context.Context, after []events.Started, writes ...events.Write) events.Started {
+	r := &request{ledger: l, ctx: ctx, writes: writes, answer: make(chan answer, 1)}
+	if err := l.enqueue(r, after); err != nil {
+		r.failed = true
+		r.answer <- answer{err: err}
+	}
+	return r
+}
+
+// enqueue gives a request its place in the queue.
+func (l *Ledger) enqueue(r *request, after []events.Started) error {
+	for _, w := range r.writes {
 		if err := events.Check(w.Stream, w.Events); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	r := &request{ctx, writes, make(chan answer, 1)}
-	if err := ctx.Err(); err != nil {
-		return nil, l.failure(ctx, "append", err)
+	for _, a := range after {
+		before, ok := a.(*request)
+		if !ok || before.ledger != l {
+			return fmt.Errorf("%w: it is to follow one of another ledger", events.ErrInvalid)
+		}
+		r.after = append(r.after, before)
+	}
+	if err := r.ctx.Err(); err != nil {
+		return l.failure(r.ctx, "append", err)
 	}
 	if l.open.Err() != nil {
-		return nil, l.failure(ctx, "append", nil)
+		return l.failure(r.ctx, "append", nil)
 	}
 	select {
 	case l.queue <- r:
-	case <-ctx.Done():
-		return nil, l.failure(ctx, "append", nil)
+		return nil
+	case <-r.ctx.Done():
 	case <-l.open.Done():
-		return nil, l.failure(ctx, "append", nil)
 	}
+	return l.failure(r.ctx, "append", nil)
+}
+
+// Wait implements events.Started.
+func (r *request) Wait(ctx context.Context) ([]events.Appended, error) {
+	l := r.ledger
 	select {
 	case a := <-r.answer:
 		return a.at, a.err
 	case <-ctx.Done():
 		return nil, l.failure(ctx, "append", nil)
+	case <-r.ctx.Done():
+		return nil, l.failure(r.ctx, "append", nil)
 	case <-l.written: // came after the writer's last look at the queue, or was answered just before
 		select {
 		case a := <-r.answer:
@@ -73,6 +105,23 @@ func (l *Ledger) AppendChain(ctx context.Context, writes ...events.Write) ([]eve
 			return nil, l.failure(ctx, "append", nil)
 		}
 	}
+}
+
+// end gives a request its answer.
+func (r *request) end(a answer) {
+	r.failed = a.err != nil
+	r.after = nil // a long row of requests is not kept by its last
+	r.answer <- a
+}
+
+// ready tells whether all that a request is to follow were made.
+func (r *request) ready() bool {
+	for _, before := range r.after {
+		if before.failed {
+			return false
+		}
+	}
+	return true
 }
 
 // write is the one writer of this process.
@@ -102,9 +151,9 @@ func (l *Ledger) write() {
 		}
 		for i, r := range batch {
 			if err != nil {
-				r.answer <- answer{err: err}
+				r.end(answer{err: err})
 			} else {
-				r.answer <- answers[i]
+				r.end(answers[i])
 			}
 		}
 		if err == nil {
@@ -122,6 +171,7 @@ func (l *Ledger) write() {
 
 // collect adds to the first request what else waits already. It leaves out callers that have gone: nothing of theirs is written.
 func (l *Ledger) collect(first *request) []*request {
+	runtime.Gosched() // those who are about to ask come first: what they ask for costs little more in the same commit
 	var batch []*request
 	n, size := 0, 0
 	for r := first; ; {
@@ -134,7 +184,7 @@ func (l *Ledger) collect(first *request) []*request {
 				}
 			}
 		} else {
-			r.answer <- answer{err: l.failure(r.ctx, "append", nil)}
+			r.end(answer{err: l.failure(r.ctx, "append", nil)})
 		}
 		if n >= maxBatchEvents || size >= maxBatchBytes {
 			return batch
@@ -151,7 +201,7 @@ func (l *Ledger) refuseQueued() {
 	for {
 		select {
 		case r := <-l.queue:
-			r.answer <- answer{err: l.failure(r.ctx, "append", nil)}
+			r.end(answer{err: l.failure(r.ctx, "append", nil)})
 		default:
 			return
 		}

@@ -24,11 +24,17 @@ func (p *plan) columns() []any {
 }
 
 // decide goes through a batch in order, so that each append meets the ledger as those before it leave it: three appends to one stream
-// that expect 5, 6 and 7 are all accepted. A refusal concerns its own append only.
+// that expect 5, 6 and 7 are all accepted. A refusal concerns its own request only, and those that are to follow it.
 func decide(batch []*request, f *facts, at time.Time) *plan {
 	p := &plan{answers: make([]answer, len(batch)), at: at}
 	for i, r := range batch {
+		if !r.ready() {
+			p.answers[i].err = fmt.Errorf("append: %w", events.ErrBefore)
+		}
 		for _, w := range r.writes {
+			if p.answers[i].err != nil {
+				break
+			}
 			at, err := p.append(w, f)
 			if err != nil {
 				p.answers[i].err = err
@@ -36,6 +42,7 @@ func decide(batch []*request, f *facts, at time.Time) *plan {
 			}
 			p.answers[i].at = append(p.answers[i].at, at)
 		}
+		r.failed = p.answers[i].err != nil
 	}
 	return p
 }

@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t testing.TB) events.Store) {
 		{"Retries", testRetries},
 		{"RetriesAtOnce", testRetriesAtOnce},
 		{"Chain", testChain},
+		{"Pipeline", testPipeline},
 		{"PartlyKnown", testPartlyKnown},
 		{"Bytes", testBytes},
 		{"TooLarge", testTooLarge},

@@ -33,11 +33,22 @@ func (s Spec) where(q *query.Query) *query.Query {
 // Get gives a tag in getTag's shape, as of an event if one is given; nil if there is none. With blocked, the values of extra are pairs
 // [blocked, value] and blocked keys are there, too.
 func Get(ctx context.Context, db query.DB, s Spec, event *int64, blocked bool) (query.Row, error) {
-	row, err := s.where(tags()).At("tag_config", event).One(ctx, db)
+	settings := "select array_agg(key) extra_keys, array_agg(value) extra_values from tag_extra where tag_id = tag.id and "
+	q := tags()
+	if event == nil {
+		q = q.Join("left join lateral (" + settings + "active) settings on true")
+	} else {
+		q = q.Join("left join lateral ("+settings+"create_event <= ? and (revoke_event is null or revoke_event > ?)) settings on true", *event, *event)
+	}
+	q.Cols = append(q.Cols[:len(q.Cols):len(q.Cols)], query.Col{Name: "extra", Expr: "extra_keys"}, query.Col{Name: "values", Expr: "extra_values"})
+	row, err := s.where(q).At("tag_config", event).One(ctx, db)
 	if err != nil || row == nil {
 		return nil, err
 	}
-	if row["extra"], err = extra(ctx, db, row["id"].(int64), event, blocked); err != nil {
+	keys, _ := row["extra"].([]any)
+	values, _ := row["values"].([]any)
+	delete(row, "values")
+	if row["extra"], err = extra(keys, values, blocked); err != nil {
 		return nil, err
 	}
 	if event != nil {
@@ -66,25 +77,22 @@ func GetLast(ctx context.Context, db query.DB, s Spec) (query.Row, error) {
 	return row, err
 }
 
-// extra gives a tag's own extra settings.
-func extra(ctx context.Context, db query.DB, tag int64, event *int64, blocked bool) (map[string]any, error) {
-	rows, err := query.New([]query.Col{{Name: "key", Expr: "key"}, {Name: "value", Expr: "value"}}, "tag_extra").Where("tag_id = ?", tag).At("tag_extra", event).All(ctx, db)
-	if err != nil {
-		return nil, err
-	}
-	out := map[string]any{}
-	for _, r := range rows {
-		key := r["key"].(string)
+// extra gives a tag's own extra settings; the value of a blocked key is nil.
+func extra(keys, values []any, blocked bool) (map[string]any, error) {
+	out := make(map[string]any, len(keys))
+	for i, k := range keys {
+		key := k.(string)
 		var value any
-		if r["value"] != nil {
-			if value, err = query.JSON(r["value"]); err != nil {
+		if values[i] != nil {
+			var err error
+			if value, err = query.JSON(values[i]); err != nil {
 				return nil, err
 			}
 		}
 		switch {
 		case blocked:
-			out[key] = []any{r["value"] == nil, value}
-		case r["value"] != nil:
+			out[key] = []any{values[i] == nil, value}
+		case values[i] != nil:
 			out[key] = value
 		}
 	}
