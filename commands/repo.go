@@ -138,14 +138,30 @@ func (s *Service) ExpireRepo(ctx context.Context, a Actor, id int64) error {
 	return s.SetRepoState(ctx, a, id, koji.RepoExpired)
 }
 
-// DeleteRepo marks a repository deleted unless buildroots of it are alive, and answers how many there are.
+// DeleteRepo marks a repository deleted unless buildroots of it are alive or users were taken back to it, and answers how many such references there are.
 func (s *Service) DeleteRepo(ctx context.Context, a Actor, id int64) (references int, err error) {
 	refs, err := rootmodel.References(ctx, s.DB, id)
 	if err != nil || len(refs) > 0 {
 		return len(refs), err
 	}
+	leading, err := repomodel.AllLeading(ctx, s.DB)
+	if err != nil || leading[id].RolledBack {
+		return 1, err
+	}
 	_, err = s.decideRepoOfTag(ctx, a, "delete repo", id, func(t *repo.Tag, tag int64) ([]events.Event, error) { return t.Delete(tag, id) })
 	return 0, err
+}
+
+// Rollback is what became of "latest" of a tag's dist repositories.
+type Rollback struct{ To, From int64 }
+
+// RollbackDistRepo lets "latest" of a tag's dist repositories lead to another READY one, 0 for the one before, until another is made. The symlink is the caller's to set.
+func (s *Service) RollbackDistRepo(ctx context.Context, a Actor, tag, id int64) (out Rollback, err error) {
+	_, err = Decide(ctx, s, a, "roll back dist repo", repo.Stream(tag), func(t *repo.Tag) (evs []events.Event, err error) {
+		out.To, out.From, evs, err = t.Rollback(tag, id)
+		return evs, err
+	})
+	return out, err
 }
 
 // OutdateRepo records that a repository's tag changed at event, after what the repository has. Only the first change counts.

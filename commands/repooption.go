@@ -21,6 +21,8 @@ type RepoConfig struct {
 	MaxTasks, MaxMavenTasks, Retries int64
 	// QueueUser owns those tasks.
 	QueueUser string
+	// DistByBuilders leaves distRepo tasks to builders; else the hub carries them out itself.
+	DistByBuilders bool
 }
 
 // DefaultRepoConfig is Koji's.

@@ -266,7 +266,7 @@ func (sc *Scheduler) freeTasks(ctx context.Context, hosts map[int64]*schedHost) 
 		cross join lateral (select * from task where state = 0 and channel_id = o.channel_id and task.arch = o.arch and method <> all($2)
 			order by priority, create_time, id limit $1) t
 		order by t.priority, t.create_time, t.id limit $1`,
-		scheduleBatch, HubMethods(), channels, arches)
+		scheduleBatch, sc.service.HubMethods(), channels, arches)
 	if err != nil {
 		return nil, fmt.Errorf("read free tasks: %w", err)
 	}
@@ -304,10 +304,22 @@ func offersOf(hosts map[int64]*schedHost) offers {
 // noArch is the arch of tasks that any host of their channel takes.
 const noArch = "noarch"
 
-// HubMethods are the methods of tasks that the hub carries out itself: the scheduler leaves them alone.
-func HubMethods() []string { return task.HubMethods() }
+// HubMethods are the methods of tasks that the hub carries out itself on this site: the scheduler leaves them alone.
+func (s *Service) HubMethods() []string {
+	methods := task.HubMethods()
+	if !s.Repos.DistByBuilders {
+		methods = append(methods, task.DistRepo)
+	}
+	return methods
+}
 
-// RunByHub tells whether the hub carries out tasks of the method itself.
+// Methods of the tasks that make dist repositories.
+const (
+	DistRepoMethod       = task.DistRepo
+	CreateDistRepoMethod = task.CreateDistRepo
+)
+
+// RunByHub tells whether the hub alone carries out tasks of the method.
 func RunByHub(method string) bool { return task.RunByHub(method) }
 
 // refusals reads who refused which of the tasks, leaving out soft ones that have run out.

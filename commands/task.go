@@ -27,6 +27,7 @@ type MakeTask struct {
 	Arch     string
 	Priority *int64
 	HostID   int64 // made for this host, past the scheduler
+	ByHub    bool  // the hub carries it out: it is open at once
 }
 
 // defaultWeight is what a task costs its host until its handler says better.
@@ -55,10 +56,13 @@ func (s *Service) MakeTask(ctx context.Context, a Actor, in MakeTask) (int64, er
 		if t.Exists() {
 			return nil, nil
 		}
+		if in.ByHub {
+			return []events.Event{*ev, events.TaskOpened{ID: ev.ID}}, nil
+		}
 		return []events.Event{*ev}, nil
 	})
-	if err != nil {
-		return 0, err
+	if err != nil || in.ByHub {
+		return ev.ID, err
 	}
 	s.refuseByArch(ctx, ev, in.Params)
 	return ev.ID, nil

@@ -90,6 +90,12 @@ type RepoRequestAbandoned struct {
 	TagID int64 `json:"tag_id"`
 }
 
+// RepoLatestSet: somebody took a tag's users back to an earlier dist repository (or forward again): "latest" leads to it until another is made.
+type RepoLatestSet struct {
+	TagID  int64 `json:"tag_id"`
+	RepoID int64 `json:"repo_id"`
+}
+
 func (RepoCreated) EventType() string            { return "repo.created" }
 func (RepoStateSet) EventType() string           { return "repo.state_set" }
 func (RepoOutdated) EventType() string           { return "repo.outdated" }
@@ -98,8 +104,9 @@ func (RepoRequestPrioritized) EventType() string { return "repo.request_prioriti
 func (RepoRequestTasked) EventType() string      { return "repo.request_tasked" }
 func (RepoRequestsFulfilled) EventType() string  { return "repo.requests_fulfilled" }
 func (RepoRequestAbandoned) EventType() string   { return "repo.request_abandoned" }
+func (RepoLatestSet) EventType() string          { return "repo.latest_set" }
 
 func repoEvents() []registration {
 	return []registration{of[RepoCreated](), of[RepoStateSet](), of[RepoOutdated](), of[RepoRequested](), of[RepoRequestPrioritized](),
-		of[RepoRequestTasked](), of[RepoRequestsFulfilled](), of[RepoRequestAbandoned]()}
+		of[RepoRequestTasked](), of[RepoRequestsFulfilled](), of[RepoRequestAbandoned](), of[RepoLatestSet]()}
 }

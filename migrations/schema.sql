@@ -397,6 +397,14 @@ create table content_generator (
 	PRIMARY KEY (id)
 );
 
+create table dist_latest (
+	tag_id bigint not null,
+	repo_id bigint not null,
+	rolled_back boolean not null,
+	since bigint not null,
+	PRIMARY KEY (tag_id)
+);
+
 create table events (
 	id bigint not null,
 	time timestamp with time zone not null,

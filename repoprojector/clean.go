@@ -15,6 +15,7 @@ import (
 	"moromi/internal/koji"
 	"moromi/internal/storage"
 	repomodel "moromi/projections/repo"
+	"moromi/repoprojector/dist"
 )
 
 // recover brings order into what a former process left, and learns how things stand.
@@ -34,7 +35,7 @@ func (p *Projector) recover(ctx context.Context) error {
 	if err := p.Service.UpdateRepoEndEvents(ctx, commands.Actor{}); err != nil {
 		return err
 	}
-	for _, load := range []func(context.Context) error{p.loadGraph, p.loadStandings, p.loadRequests, p.loadTasks, p.relink} {
+	for _, load := range []func(context.Context) error{p.loadGraph, p.loadStandings, p.loadRequests, p.loadTasks, p.relink, p.relinkDist} {
 		if err := load(ctx); err != nil {
 			return err
 		}
@@ -69,6 +70,19 @@ func (p *Projector) relink(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// relinkDist does so for dist repositories. What cannot be set now is set with the next one.
+func (p *Projector) relinkDist(ctx context.Context) error {
+	if err := dist.Relink(ctx, p.DB, p.Storage); err != nil {
+		p.Log.Warn("links to latest dist repositories were not set", "error", err)
+	}
+	return nil
+}
+
+// SetLatestDist lets "latest" of a tag's dist repositories lead to where the read models say.
+func (p *Projector) SetLatestDist(ctx context.Context, tag int64) error {
+	return p.dist.SetLatest(ctx, tag)
 }
 
 func (p *Projector) there(dir storage.Path) bool {
@@ -110,6 +124,10 @@ func (p *Projector) Sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	leading, err := repomodel.AllLeading(ctx, p.DB)
+	if err != nil {
+		return err
+	}
 	var errs []error
 	newest := map[[2]any]bool{} // tags, by dist, whose newest repository was seen: it comes first
 	for _, r := range rows {
@@ -118,6 +136,8 @@ func (p *Projector) Sweep(ctx context.Context) error {
 			key := [2]any{r.Tag, r.Dist}
 			first = !newest[key] && (r.Dist || slices.Contains(kept, r.Tag))
 			newest[key] = true
+			_, leads := leading[r.ID]
+			first = first || leads
 		}
 		errs = append(errs, p.age(ctx, r, first))
 	}

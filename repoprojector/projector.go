@@ -18,6 +18,7 @@ import (
 	"moromi/internal/koji"
 	"moromi/projections/query"
 	repomodel "moromi/projections/repo"
+	"moromi/repoprojector/dist"
 	"moromi/repoprojector/external"
 	"moromi/repoprojector/repodata"
 )
@@ -39,6 +40,7 @@ type Projector struct {
 	writer *repodata.Writer
 	// external are the repositories that tags' are merged with; externalRoot is where they are kept.
 	external     *external.Cache
+	dist         *dist.Maker
 	externalRoot *os.Root
 	failures     failures
 
@@ -82,6 +84,7 @@ func New(c Config) (*Projector, error) {
 	if p.writer, err = repodata.NewWriter(p.store, repodata.Options{OpenRPM: p.openRPM}); err != nil {
 		return nil, errors.Join(err, p.cache.Close())
 	}
+	p.dist = dist.New(dist.Config{Service: p.Service, DB: p.DB, Storage: p.Storage, Store: p.store, Log: p.Log, Clock: p.Clock})
 	if err := p.openExternal(); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -95,6 +98,7 @@ func (p *Projector) Close() error { return errors.Join(p.closeExternal(), p.cach
 func (p *Projector) Watch(commits []*events.Commit) {
 	p.changes.add(commits)
 	p.inbox.add(commits)
+	p.dist.Watch(commits)
 	for _, c := range commits {
 		for _, e := range c.Events {
 			if s, ok := e.(events.RepoStateSet); ok && koji.RepoState(s.State) == koji.RepoReady {
@@ -175,6 +179,7 @@ func (p *Projector) lead(ctx context.Context, lock *pgxpool.Conn) error {
 		func() { p.files.run(ctx, p) },
 		func() { p.keepClean(ctx) },
 		func() { p.watchExternal(ctx) },
+		func() { p.dist.Run(ctx) },
 	} {
 		parts.Go(part)
 	}

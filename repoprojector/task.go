@@ -18,7 +18,7 @@ const hub = 0
 
 // loadTasks finds the newRepo tasks that wait and are not being carried out, and gives each to its tag. One that cannot be understood fails.
 func (p *Projector) loadTasks(ctx context.Context) error {
-	rows, err := taskmodel.Unfinished(ctx, p.DB, commands.HubMethods())
+	rows, err := taskmodel.Unfinished(ctx, p.DB, p.Service.HubMethods())
 	if err != nil {
 		return err
 	}

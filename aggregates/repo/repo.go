@@ -21,6 +21,7 @@ func Stream(tag int64) string { return fmt.Sprintf("repos-%d", tag) }
 type Tag struct {
 	at       events.Position
 	repos    map[int64]*repo
+	dist     int64 // the dist repository that "latest" leads to, 0 if there is none
 	requests map[int64]*events.RepoRequested
 }
 
@@ -54,6 +55,9 @@ func (t *Tag) Apply(e events.Event) {
 		}
 		t.repos[e.ID] = r
 	case events.RepoStateSet:
+		if koji.RepoState(e.State) == koji.RepoReady && t.repos[e.ID].dist && t.leads(t.repos[e.ID]) {
+			t.dist = e.ID
+		}
 		t.repos[e.ID].state = koji.RepoState(e.State)
 		if koji.RepoState(e.State) == koji.RepoDeleted {
 			delete(t.repos, e.ID)
@@ -62,6 +66,8 @@ func (t *Tag) Apply(e events.Event) {
 		if r := t.repos[e.ID]; r != nil {
 			r.end = &e.EndEvent
 		}
+	case events.RepoLatestSet:
+		t.dist = e.RepoID
 	case events.RepoRequested:
 		t.requests[e.ID] = &e
 	case events.RepoRequestPrioritized:
@@ -157,18 +163,71 @@ func (t *Tag) Newest(req events.RepoRequested) int64 {
 }
 
 // Latest tells whether no READY repository of the tag, of the same kind and with the tag's own options, has newer content than id: whether
-// the symlink "latest" goes to it.
+// the symlink "latest" goes to it. For dist repositories see leads and Rollback.
 func (t *Tag) Latest(id int64) bool {
 	r := t.repos[id]
 	if r == nil || r.state != koji.RepoReady || !r.dist && r.custom != (events.RepoOpts{}) {
 		return false
 	}
+	if r.dist {
+		return t.dist == id
+	}
+	return t.newest(r)
+}
+
+// newest tells whether no READY repository of the same kind and with the tag's own options has newer content than r.
+func (t *Tag) newest(r *repo) bool {
 	for _, other := range t.repos {
 		if other.state == koji.RepoReady && other.dist == r.dist && other.custom == (events.RepoOpts{}) && other.create > r.create {
 			return false
 		}
 	}
 	return true
+}
+
+// leads tells whether a dist repository that becomes READY is the one that "latest" leads to: if its content is not older than that of the one that is. Those that
+// a rollback passed over do not count.
+func (t *Tag) leads(r *repo) bool {
+	if now := t.repos[t.dist]; now != nil && now.state == koji.RepoReady {
+		return r.create >= now.create
+	}
+	return t.newest(r)
+}
+
+// Rollback takes the users of the tag's dist repositories back to another READY one; 0 means the one before. It answers which one they get and which one they had.
+func (t *Tag) Rollback(tag, id int64) (to, from int64, evs []events.Event, err error) {
+	if id == 0 {
+		id = t.before(t.dist)
+		if id == 0 {
+			return 0, t.dist, nil, fault.New(fault.Generic, "There is no earlier READY dist repo to go back to")
+		}
+	}
+	r := t.repos[id]
+	switch {
+	case r == nil || !r.dist:
+		return 0, t.dist, nil, fault.New(fault.Generic, "Repo %d is no dist repo of this tag", id)
+	case r.state != koji.RepoReady:
+		return 0, t.dist, nil, fault.New(fault.Generic, "Repo %d is not READY but %s", id, r.state)
+	case id == t.dist:
+		return id, id, nil, nil
+	}
+	return id, t.dist, []events.Event{events.RepoLatestSet{TagID: tag, RepoID: id}}, nil
+}
+
+// before is the READY dist repository with the newest content that is older than id's, 0 if there is none.
+func (t *Tag) before(id int64) (best int64) {
+	older := func(a int64, b int64) bool {
+		return cmp.Or(cmp.Compare(t.repos[a].create, t.repos[b].create), cmp.Compare(a, b)) < 0
+	}
+	if t.repos[id] == nil {
+		return 0
+	}
+	for other, r := range t.repos {
+		if r.dist && r.state == koji.RepoReady && older(other, id) && (best == 0 || older(best, other)) {
+			best = other
+		}
+	}
+	return best
 }
 
 // satisfied gives the active requests that r satisfies, in order of their ids.

@@ -110,11 +110,24 @@ func (t *Task) LabelChild(label string, child int64) []events.Event {
 	return []events.Event{events.TaskChildLabeled{ID: t.ID, Label: label, Child: child}}
 }
 
-// HubMethods are the methods of tasks that the hub carries out itself; no host gets them. The hub opens and finishes them as host 0.
-func HubMethods() []string { return []string{"newRepo"} }
+// HubMethods are the methods of tasks that the hub alone carries out; a host gets them only from an administrator. The hub opens and finishes tasks as
+// host 0.
+func HubMethods() []string { return []string{NewRepo} }
 
-// RunByHub tells whether the hub carries out tasks of the method itself.
+// Methods of tasks that the hub carries out. DistRepo is builders' as well, and which of them has it is the site's choice; createdistrepo is part of it.
+const (
+	NewRepo        = "newRepo"
+	DistRepo       = "distRepo"
+	CreateDistRepo = "createdistrepo"
+)
+
+// RunByHub tells whether the hub alone carries out tasks of the method.
 func RunByHub(method string) bool { return slices.Contains(HubMethods(), method) }
+
+// mayRunByHub tells whether the hub can carry out tasks of the method.
+func mayRunByHub(method string) bool {
+	return RunByHub(method) || method == DistRepo || method == CreateDistRepo
+}
 
 // Assign gives the task to a host. It answers no events and false when the task is not to be had; force takes it from wherever it is.
 func (t *Task) Assign(host int64, force, override bool) ([]events.Event, bool) {
@@ -133,7 +146,8 @@ func (t *Task) Assign(host int64, force, override bool) ([]events.Event, bool) {
 // it is open, or it is finished.
 func (t *Task) Open(host int64) []events.Event {
 	mine := t.State == koji.TaskAssigned && t.HostID == host
-	if RunByHub(t.Method) != (host == 0) && !mine { // an administrator may give a builder what the hub would do
+	switch {
+	case host == 0 && !mayRunByHub(t.Method), host != 0 && RunByHub(t.Method) && !mine: // an administrator may give a builder what the hub would do
 		return nil
 	}
 	if t.State == koji.TaskFree || mine {

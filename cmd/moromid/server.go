@@ -70,6 +70,9 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if st.service.Repos.DistByBuilders, err = st.settings.distByBuilders(); err != nil {
+		return nil, err
+	}
 	st.projector, err = repoprojector.New(repoprojector.Config{Service: st.service, DB: st.db, Storage: top, CacheDir: st.cacheDir("repodata"), Log: st.log, LazyFiles: lazy})
 	if err != nil {
 		return nil, fmt.Errorf("repo projector: %w", err)

@@ -44,6 +44,7 @@ type settings struct {
 	EnableMaven string // yes or no, empty for yes: whether there are Maven builds
 	EnableWin   string // likewise for Windows builds
 	RepoFiles   string // latest or all, empty for latest: of which repositories the metadata is written to the topdir
+	DistRepos   string // hub or builders, empty for hub: who makes dist repositories
 	ConfigFile  string
 	Verbose     bool
 	Login       loginSettings
@@ -88,7 +89,7 @@ func (s *settings) resolve() error {
 func (s *settings) known() map[string]*string {
 	known := map[string]*string{"data": &s.Data, "database_url": &s.DatabaseURL, "ledger": &s.LedgerURL, "topdir": &s.Topdir, "listen": &s.Listen,
 		"public_url": &s.PublicURL, "policy": &s.PolicyFile,
-		"repo_files": &s.RepoFiles, "enable_maven": &s.EnableMaven, "enable_win": &s.EnableWin}
+		"repo_files": &s.RepoFiles, "dist_repos": &s.DistRepos, "enable_maven": &s.EnableMaven, "enable_win": &s.EnableWin}
 	maps.Copy(known, s.Login.known())
 	return known
 }
@@ -99,6 +100,7 @@ func (s *settings) addHubFlags(c *cobra.Command) {
 	f.StringVar(&s.Listen, "listen", "", "address to listen on (default "+defaultListen+")")
 	f.StringVar(&s.PolicyFile, "policy", "", "file with a [policy] section, as in Koji's hub.conf")
 	f.StringVar(&s.RepoFiles, "repo-files", "", "latest or all: of which repositories the metadata is in the topdir's files; the hub serves all (default latest)")
+	f.StringVar(&s.DistRepos, "dist-repos", "", "hub or builders: who makes dist repositories (default hub)")
 	f.StringVar(&s.EnableMaven, "enable-maven", "", "yes or no: whether Maven builds are supported (default yes)")
 	f.StringVar(&s.EnableWin, "enable-win", "", "yes or no: whether Windows builds are supported (default yes)")
 }
@@ -123,6 +125,17 @@ func (s *settings) lazyFiles() (bool, error) {
 		return false, nil
 	}
 	return false, usageError{fmt.Errorf("repo_files: %q is neither latest nor all", s.RepoFiles)}
+}
+
+// distByBuilders reads DistRepos.
+func (s *settings) distByBuilders() (bool, error) {
+	switch s.DistRepos {
+	case "", "hub":
+		return false, nil
+	case "builders":
+		return true, nil
+	}
+	return false, usageError{fmt.Errorf("dist_repos: %q is neither hub nor builders", s.DistRepos)}
 }
 
 // readFile takes what flags left open from the [hub] section of the configuration file.

@@ -16,7 +16,9 @@ import (
 // backgroundPriority is added to a task's priority by --background.
 const backgroundPriority = 5
 
-func buildCommands() []spec { return []spec{build(), chainBuild(), distRepo(), promoteBuild()} }
+func buildCommands() []spec {
+	return []spec{build(), chainBuild(), distRepo(), distRepoRollback(), promoteBuild()}
+}
 
 // buildFlags are the options of build.
 type buildFlags struct {

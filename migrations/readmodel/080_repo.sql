@@ -49,3 +49,11 @@ create table repo_queue (
 create index repo_queue_active on repo_queue (tag_id, priority, id) where active;
 create index repo_queue_by_tag on repo_queue (tag_id);
 create index repo_queue_over on repo_queue (update_time) where not active;
+
+-- Which dist repository of a tag "latest" leads to, since which event, and whether somebody took it back to there.
+create table dist_latest (
+	tag_id bigint primary key,
+	repo_id bigint not null,
+	rolled_back boolean not null,
+	since bigint not null
+);

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"moromi/events"
+	"moromi/internal/koji"
 	"moromi/projections"
 )
 
@@ -14,7 +15,7 @@ import (
 // comes, so that the one with the highest id is always there.
 const requestKept = 1440 * time.Minute
 
-// Projection writes repo, repo_past and repo_queue.
+// Projection writes repo, repo_past, repo_queue and dist_latest.
 type Projection struct{ repos projections.Stateful }
 
 // New makes the projection.
@@ -23,7 +24,7 @@ func New() *Projection { return &Projection{repos: projections.NewStateful("repo
 // Handles lists the events of the repo aggregate.
 func (p *Projection) Handles() []string {
 	return []string{"repo.created", "repo.state_set", "repo.outdated", "repo.requested", "repo.request_prioritized", "repo.request_tasked",
-		"repo.requests_fulfilled", "repo.request_abandoned"}
+		"repo.requests_fulfilled", "repo.request_abandoned", "repo.latest_set"}
 }
 
 // Apply queues the rows of one event.
@@ -34,6 +35,12 @@ func (p *Projection) Apply(b *projections.Batch, c *events.Commit, e events.Even
 	case events.RepoStateSet:
 		p.repos.Update(b, c, e.ID, `update repo set since = $2, state = $3, state_time = $4, problem = coalesce(nullif($5::text, ''), problem) where id = $1`,
 			e.State, c.At, e.Problem)
+		if koji.RepoState(e.State) == koji.RepoReady {
+			lead(b, c, e.ID)
+		}
+	case events.RepoLatestSet:
+		b.Exec(`insert into dist_latest (tag_id, repo_id, rolled_back, since) values ($1, $2, true, $3)
+			on conflict (tag_id) do update set repo_id = excluded.repo_id, rolled_back = true, since = excluded.since`, e.TagID, e.RepoID, int64(c.Position))
 	case events.RepoOutdated:
 		p.repos.Update(b, c, e.ID, `update repo set since = $2, end_event = $3 where id = $1`, e.EndEvent)
 	case events.RepoRequested:
@@ -54,6 +61,16 @@ func (p *Projection) Apply(b *projections.Batch, c *events.Commit, e events.Even
 		b.Exec(`update repo_queue set active = false, update_time = $2 where id = $1`, e.ID, c.At)
 	}
 	return nil
+}
+
+// lead notes that "latest" leads to a dist repository that became READY, if its content is not older than that of the one that it leads to, or of all if that one is
+// not READY any more. It is the rule of aggregates/repo.
+func lead(b *projections.Batch, c *events.Commit, id int64) {
+	b.Exec(`insert into dist_latest (tag_id, repo_id, rolled_back, since)
+		select r.tag_id, r.id, false, $2 from repo r left join dist_latest l on l.tag_id = r.tag_id left join repo p on p.id = l.repo_id and p.state = 1
+		where r.id = $1 and r.dist and r.create_event >= coalesce(p.create_event,
+			(select max(o.create_event) from repo o where o.tag_id = r.tag_id and o.dist and o.state = 1))
+		on conflict (tag_id) do update set repo_id = excluded.repo_id, rolled_back = false, since = excluded.since`, id, int64(c.Position))
 }
 
 func (p *Projection) create(b *projections.Batch, c *events.Commit, e events.RepoCreated) error {

@@ -107,3 +107,39 @@ func Known(ctx context.Context, db query.DB, ids []int64) (live, deleted map[int
 	})
 	return live, deleted, err
 }
+
+// Leading is the dist repository of a tag that "latest" leads to. RolledBack tells that somebody took it back to there.
+type Leading struct {
+	Tag, ID    int64
+	RolledBack bool
+	TagName    string
+}
+
+const leadingColumns = `select l.tag_id, l.repo_id, l.rolled_back, tag.name from dist_latest l join tag on tag.id = l.tag_id`
+
+// LeadingOf gives a tag's; ok is false if it has none.
+func LeadingOf(ctx context.Context, db query.DB, tag int64) (l Leading, ok bool, err error) {
+	rows, err := db.Query(ctx, leadingColumns+` where l.tag_id = $1`, tag)
+	if err != nil {
+		return l, false, fmt.Errorf("latest dist repository: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Leading])
+	if err != nil || len(list) == 0 {
+		return l, false, err
+	}
+	return list[0], true, nil
+}
+
+// AllLeading gives those of all tags by the repository's id.
+func AllLeading(ctx context.Context, db query.DB) (map[int64]Leading, error) {
+	rows, err := db.Query(ctx, leadingColumns)
+	if err != nil {
+		return nil, fmt.Errorf("latest dist repositories: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Leading])
+	out := make(map[int64]Leading, len(list))
+	for _, l := range list {
+		out[l.ID] = l
+	}
+	return out, err
+}

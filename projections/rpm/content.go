@@ -58,3 +58,26 @@ func Briefs(ctx context.Context, db query.DB, ids []int64) (map[int64]Brief, err
 	_, err = pgx.ForEachRow(rows, []any{&id, &b.Draft, &b.PayloadHash}, func() error { out[id] = b; return nil })
 	return out, err
 }
+
+// Digests gives the SHA-256, in hex, that is on record of the files of rpms: by id and then by the key whose signed copy it is, "" for the file as it was imported.
+func Digests(ctx context.Context, db query.DB, ids []int64) (map[int64]map[string]string, error) {
+	rows, err := db.Query(ctx, `select id, '', sha256 from rpminfo where id = any($1) and sha256 is not null
+		union all select rpm_id, sigkey, checksum from rpm_checksum where rpm_id = any($1) and sigkey <> '' and checksum_type = 2`, ids)
+	if err != nil {
+		return nil, fmt.Errorf("digests of rpms: %w", err)
+	}
+	out := make(map[int64]map[string]string, len(ids))
+	var id int64
+	var key, sum string
+	_, err = pgx.ForEachRow(rows, []any{&id, &key, &sum}, func() error {
+		if out[id] == nil {
+			out[id] = map[string]string{}
+		}
+		out[id][key] = sum
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("digests of rpms: %w", err)
+	}
+	return out, nil
+}

@@ -55,6 +55,14 @@ type Fragment struct {
 // have (a hundred thousand files of a hundred bytes); an rpm above it is an error.
 const MaxFragment = 128 << 20
 
+// Size is the rpm's length in bytes, 0 if the fragment does not say: one of another repository may not.
+func (f *Fragment) Size() int64 {
+	_, rest, _ := bytes.Cut(f.parts[1], []byte("<size package=\""))
+	text, _, _ := bytes.Cut(rest, []byte{'"'})
+	n, _ := strconv.ParseInt(string(text), 10, 64)
+	return n
+}
+
 // ReadRPM reads a whole rpm once: its header, and its fragment. Errors wrap those of rpm.ReadHeader.
 func ReadRPM(r io.Reader) (*Fragment, *rpm.Header, error) {
 	sum := sha256.New()

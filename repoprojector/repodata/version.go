@@ -21,8 +21,11 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// RepomdName is the name of the file that lists the others.
-const RepomdName = "repomd.xml"
+// RepomdName is the name of the file that lists the others, SignatureName that of its signature.
+const (
+	RepomdName    = "repomd.xml"
+	SignatureName = RepomdName + ".asc"
+)
 
 // Version is the metadata of a repository at one moment: what its files are called, what they sum up to and which blocks they are made of. The bytes
 // of the blocks are in the store. A version never changes.
@@ -35,6 +38,8 @@ type Version struct {
 	Repomd []byte
 	// Built is how many blocks had to be made for the version when it was composed.
 	Built int
+	// Signature is that of Repomd, armored, for WriteFiles to write beside it; nil for none. PutVersion does not keep it.
+	Signature []byte
 
 	compression Compression
 	blocks      []blockKey

@@ -142,6 +142,11 @@ func (s *Store) writeInto(ctx context.Context, root *os.Root, dir string, v *Ver
 	if err := g.Wait(); err != nil {
 		return err
 	}
+	if v.Signature != nil {
+		if err := writeFile(root, path.Join(dir, SignatureName), v.Signature); err != nil {
+			return err
+		}
+	}
 	return writeFile(root, path.Join(dir, RepomdName), v.Repomd)
 }
 

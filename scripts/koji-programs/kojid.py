@@ -254,6 +254,7 @@ def run(checks, s, host, kojid, daemon, git, mail):
     with checks.check('dist-repo'):
         task = s.distRepo('dist-candidate', [], arch=['x86_64'], comps=None, delta_rpms=[], event=None, volume=None, inherit=True, latest=True, multilib=False,
                           split_debuginfo=False, skip_missing_signatures=False, allow_missing_signatures=True, zck=False, zck_dict_dir=None, write_signed_rpms=False, skip_stat=True)
+        s.assignTask(task, HOST, True)  # the hub would make it itself
         ended(s, task)
         on_host(s, task, host)
         made = s.repoInfo(s.getTaskRequest(task)[1], strict=True)

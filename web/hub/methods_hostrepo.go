@@ -10,6 +10,7 @@ import (
 	"moromi/internal/storage"
 	"moromi/projections/query"
 	"moromi/projections/repo"
+	"moromi/repoprojector/dist"
 )
 
 // hostRepoMethods are what builders call that make repositories themselves, as Koji's newRepo and distRepo tasks do. Where the hub makes the
@@ -105,8 +106,11 @@ func (d Deps) hostRepoDone(c *Call, a Args) (any, error) {
 		return nil, d.Service.RepoExpireNew(c.Context(), actor, id)
 	}
 	latest, err := d.Service.RepoReady(c.Context(), actor, id)
-	if err != nil || !latest {
+	switch {
+	case err != nil || !latest:
 		return nil, err
+	case dir.Dist:
+		return nil, dist.SetLatest(c.Context(), d.DB, d.Storage, r["tag_id"].(int64))
 	}
 	return nil, d.linkLatest(dir)
 }

@@ -15,7 +15,7 @@ func policyMethods(d Deps) []Method {
 		{Name: "host.evalPolicy", Params: "name, data", Auth: Host, Help: "evalPolicy, for builders.", Func: d.evalPolicy},
 		{Name: "host.checkPolicy", Params: "name, data, default='deny', strict=False", Auth: Host, Help: "Whether a policy allows, and the reason; strict refuses by a fault.", Func: d.hostCheckPolicy},
 		{Name: "host.assertPolicy", Params: "name, data, default='deny'", Auth: Host, Help: "Refuse by a fault what a policy does not allow.", Func: d.hostAssertPolicy},
-	}, ownPolicyMethods(d)...)
+	}, append(ownPolicyMethods(d), ownRepoMethods(d)...)...)
 }
 
 // policyRequest is the question of a call: about the caller, unless the data names another user.
