@@ -51,6 +51,9 @@ type Engine struct {
 	families map[string]events.Position // the last event of each family
 	unseen   events.Position            // up to here events of any family may have come that this engine did not see
 	leads    bool                       // this engine writes the rows, so it sees every event before its rows are visible
+
+	writing sync.Mutex // held while rows are written
+	unsure  bool       // rows may have been written that position does not tell of; guarded by writing
 }
 
 // NewEngine makes an engine for the read models in schema. It refuses an event type that no projection handles.
@@ -232,6 +235,16 @@ func (e *Engine) lead(ctx context.Context, conn *pgxpool.Conn) (events.Position,
 
 // page applies the whole commits among recs, in transactions of about pageStatements.
 func (e *Engine) page(ctx context.Context, conn *pgx.Conn, asm *events.Assembler, recs []events.Recorded) error {
+	if recs = after(recs, e.Position()); len(recs) == 0 { // their rows were written with them
+		return nil
+	}
+	e.writing.Lock()
+	defer e.writing.Unlock()
+	recs = after(recs, e.Position())
+	there, err := e.settle(ctx, conn)
+	if err != nil {
+		return err
+	}
 	b := &Batch{}
 	var done []*events.Commit
 	flush := func() error {
@@ -253,6 +266,11 @@ func (e *Engine) page(ctx context.Context, conn *pgx.Conn, asm *events.Assembler
 			return errors.Join(flush(), fmt.Errorf("%w: %w", ErrStopped, err))
 		}
 		if c == nil {
+			continue
+		}
+		if c.Position <= there {
+			e.count([]*events.Commit{c})
+			e.advance(c.Position, []*events.Commit{c})
 			continue
 		}
 		if err := e.apply(b, c); err != nil {

@@ -220,6 +220,9 @@ func openSite(ctx context.Context, s *settings, log *slog.Logger, own bool) (_ *
 	if err != nil {
 		return nil, err
 	}
+	if l, ok := st.ledger.(*pgledger.Ledger); ok { // its database is the read models', too
+		l.SetFollower(st.engine)
+	}
 	st.service = commands.NewService(st.ledger, st.engine, st.db, log, time.Now)
 	if p := s.plugins; p != nil {
 		st.service.SideTag, st.service.FailedTree = p.sideTag, p.failedTree

@@ -65,6 +65,9 @@ func Over(t testing.TB, ctx context.Context, ledger events.Store, pool *pgxpool.
 	if err != nil {
 		t.Fatalf("make engine: %v", err)
 	}
+	if l, ok := ledger.(interface{ SetFollower(pgledger.Follower) }); ok {
+		l.SetFollower(engine)
+	}
 	s := commands.NewService(ledger, engine, pool, log(t), time.Now)
 	engine.OnCommit(s.Scheduler.Watch)
 	ended := make(chan error, 1)

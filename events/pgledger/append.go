@@ -127,7 +127,7 @@ func (r *request) ready() bool {
 // write is the one writer of this process.
 func (l *Ledger) write() {
 	defer close(l.written)
-	w := &writer{connect: l.connect, clock: l.clock}
+	w := &writer{connect: l.connect, clock: l.clock, follower: l.follower}
 	defer w.drop()
 	for {
 		var first *request

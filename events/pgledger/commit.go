@@ -33,6 +33,8 @@ const (
 			x(position, stream, revision, id, type, data, meta)`
 	// sqlInsertAt is sqlInsert if the head is still $9.
 	sqlInsertAt = sqlInsert + ` where (select max(position) from ledger.events) = $9`
+	// sqlInsertOnlyAt is sqlInsertAt that ends the transaction, and with it what was to be written beside, if the head is another.
+	sqlInsertOnlyAt = sqlInsert + ` where 1 / (select case max(position) when $9 then 1 else 0 end from ledger.events) = 1`
 	sqlCommit   = "commit"
 )
 
@@ -42,14 +44,17 @@ type writer struct {
 	clock   func() time.Time
 	conn    *pgx.Conn
 	memory  memory
+	// follower gives the present Follower.
+	follower func() Follower
 }
 
 // commit writes what it can of a batch in one transaction. The answers are one for each request and valid when err is nil;
 // otherwise nothing is known of any (the transaction may or may not have been committed). head is the last position after it, added what is new.
 func (w *writer) commit(ctx context.Context, batch []*request) (answers []answer, head events.Position, added []events.Recorded, err error) {
 	if p, f := w.memory.plan(batch, w.clock); p != nil {
-		if w.writeAt(ctx, p, f) {
-			return p.answers, f.head, p.recorded(), nil
+		added := p.recorded()
+		if w.writeAt(ctx, p, f, added) {
+			return p.answers, f.head, added, nil
 		}
 		w.memory.forget()
 		if ctx.Err() != nil {
@@ -61,15 +66,22 @@ func (w *writer) commit(ctx context.Context, batch []*request) (answers []answer
 
 // writeAt commits a plan made from memory, in one round trip, if the ledger is as remembered. If it did not, or it is not known whether it did,
 // write finds out: under the lock, where the same batch meets either what memory held, or another head, at which this one cannot be written any more.
-func (w *writer) writeAt(ctx context.Context, p *plan, f *facts) bool {
+func (w *writer) writeAt(ctx context.Context, p *plan, f *facts, added []events.Recorded) (made bool) {
 	if w.conn == nil {
 		return false
 	}
 	before := w.memory.head
-	var rows int64
 	b := &pgx.Batch{} // PostgreSQL runs what comes in one batch as one transaction
 	b.Queue(sqlLock, int64(lockID))
-	b.Queue(sqlInsertAt, append(p.columns(), int64(before))...).Exec(func(t pgconn.CommandTag) error { rows = t.RowsAffected(); return nil })
+	insert := b.Queue(sqlInsertAt, append(p.columns(), int64(before))...)
+	var rows int64
+	insert.Exec(func(t pgconn.CommandTag) error { rows = t.RowsAffected(); return nil })
+	if follower := w.follower(); follower != nil {
+		if done := follower.Join(before, added, func(sql string, args ...any) { b.Queue(sql, args...) }); done != nil {
+			insert.SQL = sqlInsertOnlyAt
+			defer func() { done(made) }()
+		}
+	}
 	if err := w.conn.SendBatch(ctx, b).Close(); err != nil {
 		w.rollback(ctx)
 		return false

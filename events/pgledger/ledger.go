@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -69,6 +70,7 @@ type Ledger struct {
 	tail    tail
 	self    string        // names this process in its notifications
 	wrote   chan struct{} // holds one when there is something to announce
+	follow  atomic.Pointer[Follower]
 
 	open    context.Context // ends when Close begins
 	shut    context.CancelFunc
@@ -80,6 +82,25 @@ type Ledger struct {
 }
 
 var _ events.Store = (*Ledger)(nil)
+var _ events.Pipeline = (*Ledger)(nil)
+
+// Follower keeps something in the ledger's database that follows it. It may write with a commit instead of after it.
+type Follower interface {
+	// Join queues the statements that bring what it keeps from the position before to the end of recs, which are about to be committed, and gives a
+	// function that is called once with the outcome, before anybody is answered. nil: it is not ready for that, and follows later. The statements must
+	// fail if it is not at before after all: then the events are committed without them. If the outcome is not known it is told false.
+	Join(before events.Position, recs []events.Recorded, queue func(sql string, args ...any)) (done func(committed bool))
+}
+
+// SetFollower lets f write with commits of this process, with the parameters of the ledger's connections (search_path).
+func (l *Ledger) SetFollower(f Follower) { l.follow.Store(&f) }
+
+func (l *Ledger) follower() Follower {
+	if f := l.follow.Load(); f != nil {
+		return *f
+	}
+	return nil
+}
 
 // Open connects to the database and checks that the ledger is there; it does not create it. ctx bounds the opening only.
 func Open(ctx context.Context, c Config) (*Ledger, error) {
