@@ -176,17 +176,28 @@ func (s *Service) again(ctx context.Context, command string, before []*flight, w
 	return s.appendChain(ctx, command, writes...)
 }
 
-// confirm returns when what a refusal, or a decision to do nothing, rests on is in the ledger. again: it did not get there.
-func (s *Service) confirm(ctx context.Context, hs ...*hold) (again bool, err error) {
-	flights := make([]*flight, len(hs))
+// confirm releases the streams and returns when what a refusal, or a decision to do nothing, rests on is in the ledger. again: it did not get there, or, in a
+// command's first attempt, there is more: another hub's, perhaps. Later attempts have read what was there after the command began.
+func (s *Service) confirm(ctx context.Context, first bool, hs ...*hold) (again bool, err error) {
+	flights, ends := make([]*flight, len(hs)), make([]events.Revision, len(hs))
 	for i, h := range hs {
-		flights[i] = h.e.last
+		flights[i], ends[i] = h.e.last, h.e.revision
 		s.release(h)
 	}
-	for _, f := range flights {
-		if err := f.wait(ctx); ctx.Err() != nil {
+	for i, h := range hs {
+		if err := flights[i].wait(ctx); ctx.Err() != nil {
 			return false, err
 		} else if err != nil {
+			return true, nil
+		}
+		if !first {
+			continue
+		}
+		for _, err := range s.Ledger.Read(ctx, h.e.key, ends[i]+1, 1) {
+			if err != nil {
+				return false, ledgerFault(h.command, err)
+			}
+			s.streams.outdate(h.e)
 			return true, nil
 		}
 	}

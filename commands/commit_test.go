@@ -128,6 +128,59 @@ func TestMakersOfOneName(t *testing.T) {
 	}
 }
 
+// TestIDsOfAnotherHub: an id that another hub gave away is not given away again, though the thing is known here and its name is not.
+func TestIDsOfAnotherHub(t *testing.T) {
+	t.Parallel()
+	s := commandtest.New(t)
+	other := commandtest.Over(t, context.Background(), openLedger(t, s.DB), s.DB)
+	admin := commands.Actor{UserID: 1, Admin: true}
+	create := func(s *commands.Service, name string) int64 {
+		t.Helper()
+		id, err := s.CreateTag(t.Context(), admin, commands.CreateTag{Name: name})
+		if err != nil {
+			t.Fatalf("create %s: %v", name, err)
+		}
+		return id
+	}
+	create(s, "here") // the names are known here now
+	there := create(other, "there")
+	if err := s.EditTag(t.Context(), admin, there, commands.EditTag{Settings: &events.TagSettings{Locked: true}}); err != nil {
+		t.Fatal(err)
+	}
+	if id := create(s, "new"); id != there+1 {
+		t.Errorf("the new tag has the id %d, want %d", id, there+1)
+	}
+}
+
+// TestRefusalsAfterAnotherHub: what is refused because of something that another hub has changed since is not refused.
+func TestRefusalsAfterAnotherHub(t *testing.T) {
+	t.Parallel()
+	s := commandtest.New(t)
+	other := commandtest.Over(t, context.Background(), openLedger(t, s.DB), s.DB)
+	admin := commands.Actor{UserID: 1, Admin: true}
+	create := func(name string) int64 {
+		t.Helper()
+		id, err := s.CreateTag(t.Context(), admin, commands.CreateTag{Name: name})
+		if err != nil {
+			t.Errorf("create %s: %v", name, err)
+		}
+		return id
+	}
+	gone, renamed := create("gone"), create("renamed")
+	if err := other.DeleteTag(t.Context(), admin, gone); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.EditTag(t.Context(), admin, renamed, commands.EditTag{Name: "now"}); err != nil {
+		t.Fatal(err)
+	}
+	if id := create("gone"); id != gone {
+		t.Errorf("the tag that was deleted came back with the id %d, want %d", id, gone)
+	}
+	if id := create("renamed"); id != renamed+1 {
+		t.Errorf("a tag with a name that was given up has the id %d, want %d", id, renamed+1)
+	}
+}
+
 // TestLostCommits: what was decided on top of a commit that did not get into the ledger is decided again, and nothing of it happens twice.
 func TestLostCommits(t *testing.T) {
 	t.Parallel()

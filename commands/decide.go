@@ -41,8 +41,8 @@ func DecideNew[S any, P Folder[S]](ctx context.Context, s *Service, a Actor, com
 
 // DecideOnly is Decide without the wait for the read models: for the first steps of a command that waits for its last.
 func DecideOnly[S any, P Folder[S]](ctx context.Context, s *Service, a Actor, command, stream string, decide func(P) ([]events.Event, error)) (events.Position, error) {
-	for range decideAttempts {
-		pos, again, err := decideOnce[S, P](ctx, s, a, command, stream, decide)
+	for n := range decideAttempts {
+		pos, again, err := decideOnce[S, P](ctx, s, a, n == 0, command, stream, decide)
 		if !again {
 			return pos, err
 		}
@@ -51,7 +51,7 @@ func DecideOnly[S any, P Folder[S]](ctx context.Context, s *Service, a Actor, co
 }
 
 // decideOnce is one attempt of DecideOnly.
-func decideOnce[S any, P Folder[S]](ctx context.Context, s *Service, a Actor, command, stream string, decide func(P) ([]events.Event, error)) (pos events.Position, again bool, err error) {
+func decideOnce[S any, P Folder[S]](ctx context.Context, s *Service, a Actor, first bool, command, stream string, decide func(P) ([]events.Event, error)) (pos events.Position, again bool, err error) {
 	h := lockStream[S, P](s, command, stream)
 	defer s.release(h.hold)
 	if err := s.load(ctx, h.hold); err != nil {
@@ -59,8 +59,11 @@ func decideOnce[S any, P Folder[S]](ctx context.Context, s *Service, a Actor, co
 	}
 	chosen, err := decide(h.state)
 	if err != nil || len(chosen) == 0 {
-		again, waitErr := s.confirm(ctx, h.hold)
-		return 0, again, errors.Join(waitErr, err)
+		again, confirmErr := s.confirm(ctx, first, h.hold)
+		if confirmErr != nil {
+			err = confirmErr
+		}
+		return 0, again, err
 	}
 	h.chosen = chosen
 	done, again, err := s.commit(ctx, a, command, h.hold)

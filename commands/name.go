@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"moromi/aggregates/name"
@@ -25,8 +24,8 @@ func (s *Service) claim(ctx context.Context, a Actor, kind, n string) (id int64,
 // chooses the events that make the thing with the id.
 func makeNamed[S any, P Folder[S]](ctx context.Context, s *Service, a Actor, command, kind, n string, stream func(id int64) string,
 	decide func(id int64, thing P) ([]events.Event, error)) (int64, error) {
-	for range decideAttempts {
-		id, at, again, err := claimAndMake(ctx, s, a, command, kind, n, stream, decide)
+	for attempt := range decideAttempts {
+		id, at, again, err := claimAndMake(ctx, s, a, attempt == 0, command, kind, n, stream, decide)
 		switch {
 		case again:
 		case err != nil:
@@ -42,7 +41,7 @@ func makeNamed[S any, P Folder[S]](ctx context.Context, s *Service, a Actor, com
 }
 
 // claimAndMake is one attempt of makeNamed. at is 0 if the name has its id already.
-func claimAndMake[S any, P Folder[S]](ctx context.Context, s *Service, a Actor, command, kind, n string, stream func(id int64) string,
+func claimAndMake[S any, P Folder[S]](ctx context.Context, s *Service, a Actor, first bool, command, kind, n string, stream func(id int64) string,
 	decide func(id int64, thing P) ([]events.Event, error)) (id int64, at events.Position, again bool, err error) {
 	names := lockStream[name.Book](s, "claim "+kind+" name", name.Stream(kind))
 	defer s.release(names.hold)
@@ -50,14 +49,22 @@ func claimAndMake[S any, P Folder[S]](ctx context.Context, s *Service, a Actor, 
 		return 0, 0, false, fmt.Errorf("%s: load %s: %w", command, names.e.key, err)
 	}
 	if id, names.chosen = names.state.Claim(kind, n); len(names.chosen) == 0 {
-		again, err = s.confirm(ctx, names.hold)
+		again, err = s.confirm(ctx, first, names.hold)
 		return id, 0, again, err
 	}
 	thing := lockStream[S, P](s, command, stream(id)) // always after the names: nobody waits in a circle
 	defer s.release(thing.hold)
-	if thing.chosen, err = decide(id, thing.state); err != nil { // of an id that is new nothing has been heard
-		again, waitErr := s.confirm(ctx, names.hold, thing.hold)
-		return 0, 0, again, errors.Join(waitErr, err)
+	if thing.e.revision != events.NoStream { // the id is taken: another hub gave it away, or a commit that is not known to be lost
+		names.e.loaded = false
+		_, err := s.confirm(ctx, false, names.hold, thing.hold)
+		return 0, 0, err == nil, err
+	}
+	if thing.chosen, err = decide(id, thing.state); err != nil {
+		again, confirmErr := s.confirm(ctx, first, names.hold)
+		if confirmErr != nil {
+			err = confirmErr
+		}
+		return 0, 0, again, err
 	}
 	done, again, err := s.commit(ctx, a, command, names.hold, thing.hold)
 	if err != nil || again {

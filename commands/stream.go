@@ -74,6 +74,13 @@ func (c streamCache) unlock(e *streamEntry) {
 	}
 }
 
+// outdate has the next command read on what others have written.
+func (c streamCache) outdate(e *streamEntry) {
+	now := c.lock(e.key, e.zero)
+	now.loaded = false
+	c.unlock(now)
+}
+
 // renew makes the state anew if it has events that did not get into the ledger. The entry is locked.
 func (e *streamEntry) renew() {
 	if e.broken.Load() {
