@@ -1,6 +1,7 @@
 package repoprojector
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -29,6 +30,9 @@ type Config struct {
 	// LazyFiles makes repositories READY as soon as they can be served (OpenFile), and writes the files of metadata afterwards, of the newest of a tag
 	// only. Else all files are written before.
 	LazyFiles bool
+	// Sign gives the armored signature of a repomd.xml that was made at a time; nil: repositories are not signed. It must remember what it signed: repositories that are served
+	// without files ask for the signature anew each time.
+	Sign func(ctx context.Context, repomd []byte, made time.Time) ([]byte, error)
 	// Workers is how many repositories are made at once.
 	Workers   int
 	Lifetimes Lifetimes

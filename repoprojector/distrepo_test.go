@@ -315,11 +315,11 @@ func TestDistRepoSignatures(t *testing.T) {
 	arch := []any{"x86_64"}
 	// the copies of the keys are not written
 	task, id := s.distRepo("dist", []any{first.id, second.id}, map[string]any{"arch": arch})
-	unsigned, other := s.distRepo("dist", []any{first.id}, map[string]any{"arch": arch, "write_signed_rpms": true})
 	s.failed(task, "Packages missing from the filesystem. See missing_files.log.")
 	if list := s.output(s.child(task, "x86_64"), "missing_files.log"); strings.Count(list, "/data/signed/"+first.id+"/") != 3 || strings.Count(list, "/data/signed/"+second.id+"/") != 1 {
 		t.Errorf("missing_files.log: %s", list)
 	}
+	unsigned, other := s.distRepo("dist", []any{first.id}, map[string]any{"arch": arch, "write_signed_rpms": true})
 	s.failed(unsigned, "Unsigned packages found. See missing_signatures.log")
 	list := s.output(s.child(unsigned, "x86_64"), "missing_signatures.log")
 	if !strings.Contains(list, fmt.Sprintf("Requested keys: ['%s']\n", first.id)) || !strings.Contains(list, "\nBar-2-1.x86_64: [") || !strings.Contains(list, "'"+second.id+"']\n") || strings.Contains(list, "foo") {

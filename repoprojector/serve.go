@@ -3,6 +3,8 @@ package repoprojector
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -165,11 +167,35 @@ func (p *Projector) openMetadata(ctx context.Context, v view, dir, file string) 
 			return nil, err
 		}
 	}
+	if file == repodata.SignatureName {
+		return p.openSignature(ctx, x, v)
+	}
 	r, err := p.store.Open(x, file)
 	if err != nil {
 		return nil, err
 	}
 	return &File{ReadSeeker: r, ETag: r.Checksum, Modified: v.made}, nil
+}
+
+// signature signs a version's repomd.xml, if repositories are signed: it is made when somebody wants it, not before a repository is READY.
+func (p *Projector) signature(ctx context.Context, x *repodata.Version) ([]byte, error) {
+	if p.Sign == nil {
+		return nil, nil
+	}
+	return p.Sign(ctx, x.Repomd, time.Unix(x.Revision, 0))
+}
+
+// openSignature opens the signature of a version's repomd.xml.
+func (p *Projector) openSignature(ctx context.Context, x *repodata.Version, v view) (*File, error) {
+	sig, err := p.signature(ctx, x)
+	if err != nil {
+		return nil, err
+	}
+	if sig == nil {
+		return nil, notThere("file", repodata.SignatureName)
+	}
+	sum := sha256.Sum256(sig)
+	return &File{ReadSeeker: bytes.NewReader(sig), ETag: hex.EncodeToString(sum[:]), Modified: v.made}, nil
 }
 
 // compose makes a version of the past again.

@@ -218,6 +218,9 @@ func (b *build) writeMetadata(ctx context.Context, arch string, packages int) er
 	}
 	v, err := b.store.Version(b.key() + "/" + arch)
 	if err == nil {
+		v.Signature, err = b.signature(ctx, v)
+	}
+	if err == nil {
 		err = b.store.WriteFiles(ctx, b.root, arch, v)
 	}
 	if err != nil || packages > 0 || len(b.state.content.External) > 0 {

@@ -73,7 +73,15 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 	if st.service.Repos.DistByBuilders, err = st.settings.distByBuilders(); err != nil {
 		return nil, err
 	}
-	st.projector, err = repoprojector.New(repoprojector.Config{Service: st.service, DB: st.db, Storage: top, CacheDir: st.cacheDir("repodata"), Log: st.log, LazyFiles: lazy})
+	signer, err := st.signer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	repos := repoprojector.Config{Service: st.service, DB: st.db, Storage: top, CacheDir: st.cacheDir("repodata"), Log: st.log, LazyFiles: lazy}
+	if signer != nil {
+		repos.Sign = signer.Sign
+	}
+	st.projector, err = repoprojector.New(repos)
 	if err != nil {
 		return nil, fmt.Errorf("repo projector: %w", err)
 	}
@@ -86,12 +94,15 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	deps := hub.Deps{Service: st.service, DB: st.db, Storage: top, NoMaven: !maven, NoWin: !win,
+	deps := hub.Deps{Service: st.service, DB: st.db, Storage: top, Sign: repos.Sign, NoMaven: !maven, NoWin: !win,
 		Comps: func(ctx context.Context, tag, event int64) ([]byte, error) {
 			return repoprojector.Comps(ctx, st.db, tag, event)
 		}}
 	cfg := hub.Config{Methods: hub.DomainMethods(deps), Users: backend, Sessions: sessions, Storage: top, Tasks: backend,
 		Volumes: backend, Notifier: notices, Log: st.log, Changes: st.engine, RepoFiles: st.projector, AnswerDir: st.answerDir(), ListPlugins: st.service.UsesPlugins}
+	if signer != nil {
+		cfg.RepoKey = signer.PublicKey()
+	}
 	if err := st.logins.configure(&cfg, st.service, sessions); err != nil {
 		return nil, err
 	}

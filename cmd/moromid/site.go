@@ -45,6 +45,9 @@ type settings struct {
 	EnableWin   string // likewise for Windows builds
 	RepoFiles   string // latest or all, empty for latest: of which repositories the metadata is written to the topdir
 	DistRepos   string // hub or builders, empty for hub: who makes dist repositories
+	SignKey     string // a file, or gpg:ID: the key that repositories are signed with; empty: they are not
+	SignHome    string // GnuPG's directory, for gpg:ID
+	PublicKeys  string // files of further public keys, separated by commas
 	ConfigFile  string
 	Verbose     bool
 	Login       loginSettings
@@ -89,7 +92,8 @@ func (s *settings) resolve() error {
 func (s *settings) known() map[string]*string {
 	known := map[string]*string{"data": &s.Data, "database_url": &s.DatabaseURL, "ledger": &s.LedgerURL, "topdir": &s.Topdir, "listen": &s.Listen,
 		"public_url": &s.PublicURL, "policy": &s.PolicyFile,
-		"repo_files": &s.RepoFiles, "dist_repos": &s.DistRepos, "enable_maven": &s.EnableMaven, "enable_win": &s.EnableWin}
+		"repo_files": &s.RepoFiles, "dist_repos": &s.DistRepos, "repo_sign_key": &s.SignKey, "repo_sign_home": &s.SignHome, "repo_public_keys": &s.PublicKeys,
+		"enable_maven": &s.EnableMaven, "enable_win": &s.EnableWin}
 	maps.Copy(known, s.Login.known())
 	return known
 }
@@ -101,6 +105,9 @@ func (s *settings) addHubFlags(c *cobra.Command) {
 	f.StringVar(&s.PolicyFile, "policy", "", "file with a [policy] section, as in Koji's hub.conf")
 	f.StringVar(&s.RepoFiles, "repo-files", "", "latest or all: of which repositories the metadata is in the topdir's files; the hub serves all (default latest)")
 	f.StringVar(&s.DistRepos, "dist-repos", "", "hub or builders: who makes dist repositories (default hub)")
+	f.StringVar(&s.SignKey, "repo-sign-key", "", "sign repositories with the private key in this file, or gpg:ID for one of GnuPG")
+	f.StringVar(&s.SignHome, "repo-sign-home", "", "GnuPG's directory, for a key gpg:ID")
+	f.StringVar(&s.PublicKeys, "repo-public-keys", "", "files of further public keys to publish, separated by commas")
 	f.StringVar(&s.EnableMaven, "enable-maven", "", "yes or no: whether Maven builds are supported (default yes)")
 	f.StringVar(&s.EnableWin, "enable-win", "", "yes or no: whether Windows builds are supported (default yes)")
 }

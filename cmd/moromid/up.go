@@ -19,7 +19,7 @@ const passwordBytes = 16
 func upCommand() *cobra.Command {
 	var s settings
 	var admin string
-	var noBuilder, withTLS bool
+	var noBuilder, withTLS, signRepos bool
 	c := &cobra.Command{
 		Use:   "up --data DIR",
 		Short: "Run a whole site in one place: private PostgreSQL, hub, web, repositories, scheduler, one builder",
@@ -47,6 +47,11 @@ SIGINT and SIGTERM end it and all that it started.`,
 					return err
 				}
 			}
+			if signRepos {
+				if err := s.makeSignKey(); err != nil {
+					return err
+				}
+			}
 			return runHub(c.Context(), &s, func(ctx context.Context, st *site, addr net.Addr) error {
 				if err := st.ensureAdmin(ctx, admin); err != nil {
 					return err
@@ -68,6 +73,7 @@ SIGINT and SIGTERM end it and all that it started.`,
 	f := c.Flags()
 	f.StringVar(&admin, "admin", "kojiadmin", "name of the administrator made on the first start")
 	f.BoolVar(&withTLS, "tls", false, "serve HTTPS with certificates made in DIR/tls, and let the administrator log in by one")
+	f.BoolVar(&signRepos, "sign-repos", false, "sign repositories with a key made in DIR/repo-sign.key")
 	s.Login.addFlags(c)
 	f.BoolVar(&noBuilder, "no-builder", false, "run no build host")
 	return c

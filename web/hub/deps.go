@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -19,6 +20,8 @@ type Deps struct {
 	NoMaven, NoWin bool
 	// Comps gives the comps file of a tag's groups as of an event, for repositories that builders make; nil: they have none.
 	Comps func(ctx context.Context, tag, event int64) ([]byte, error)
+	// Sign gives the signature of a repomd.xml, for repositories that builders make; nil: they are not signed.
+	Sign func(ctx context.Context, repomd []byte, made time.Time) ([]byte, error)
 }
 
 // actor is on whose behalf a call's command runs.

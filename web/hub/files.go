@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"moromi/internal/storage"
+	"moromi/repoprojector"
 	"moromi/repoprojector/repodata"
 )
 
@@ -31,8 +33,12 @@ const maxListing = 100_000
 type files struct {
 	top   *storage.Topdir
 	repos RepoFiles // nil: all files of repositories are files
+	key   []byte    // the public key that repositories are signed with; nil: they are not
 	log   *slog.Logger
 }
+
+// repoKeyName is where the public key of repositories is, as if it were a file of the topdir.
+const repoKeyName = "RPM-GPG-KEY-moromi"
 
 func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !f.readOnly(w, r) {
@@ -40,8 +46,13 @@ func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	rel := strings.Trim(strings.TrimPrefix(r.URL.Path, "/kojifiles"), "/")
 	rel = strings.ReplaceAll(rel, "/./", "/") // getBuildLogs' paths have it, and not every client leaves it out
-	if rel == "" {
+	switch {
+	case rel == "":
 		f.list(w, r, nil, "")
+		return
+	case rel == repoKeyName && f.key != nil:
+		sum := sha256.Sum256(f.key)
+		f.sendRepoFile(w, r, &repoprojector.File{ReadSeeker: bytes.NewReader(f.key), ETag: hex.EncodeToString(sum[:])}, nil, rel)
 		return
 	}
 	f.serve(w, r, rel)
@@ -77,7 +88,7 @@ func (f *files) serve(w http.ResponseWriter, r *http.Request, rel string) {
 	}
 	st, err := f.top.Stat(p)
 	switch {
-	case err != nil && inRepo && errors.Is(err, fs.ErrNotExist):
+	case err != nil && inRepo && errors.Is(err, fs.ErrNotExist) && !f.unsigned(p):
 		f.repoFile(w, r, repo, rel)
 	case err != nil:
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -91,6 +102,19 @@ func (f *files) serve(w http.ResponseWriter, r *http.Request, rel string) {
 	default: // a device or pipe is no file
 		http.NotFound(w, r)
 	}
+}
+
+// unsigned tells whether p is the signature of metadata that was written to files without one. Metadata that is made again has other times in it, and so another signature.
+func (f *files) unsigned(p storage.Path) bool {
+	if p.Base() != repodata.SignatureName {
+		return false
+	}
+	index, err := p.Dir().Join(repodata.RepomdName)
+	if err != nil {
+		return true
+	}
+	_, err = f.top.Stat(index)
+	return err == nil
 }
 
 func (f *files) file(w http.ResponseWriter, r *http.Request, p storage.Path, rel string) {
@@ -131,7 +155,7 @@ func etag(file io.ReaderAt, st fs.FileInfo, rel string) string {
 		if sum, _, ok := strings.Cut(name, "-"); ok && len(sum) == hex.EncodedLen(sha256.Size) {
 			return sum
 		}
-		if size := st.Size(); name == repodata.RepomdName && size <= longestRepomd {
+		if size := st.Size(); (name == repodata.RepomdName || name == repodata.SignatureName) && size <= longestRepomd {
 			b := make([]byte, size)
 			if _, err := file.ReadAt(b, 0); err == nil {
 				sum := sha256.Sum256(b)
@@ -162,8 +186,12 @@ func contentType(rel string) string {
 		return "application/x-xz"
 	case ".bz2":
 		return "application/x-bzip2"
+	case ".asc":
+		return "application/pgp-signature"
 	}
 	switch name {
+	case repoKeyName:
+		return "application/pgp-keys"
 	case "pkglist", "blocklist", "kojipkgs":
 		return "text/plain; charset=utf-8"
 	}
@@ -189,6 +217,7 @@ func cacheControl(rel string) string {
 		return cacheShort
 	case part[0] == "packages" && len(part) > 5:
 		return cacheForever
+	case path.Base(rel) == repodata.SignatureName: // another key, another signature
 	case (part[0] == "repos" || part[0] == "repos-dist") && len(part) > 3:
 		if _, err := strconv.ParseUint(part[2], 10, 63); err == nil {
 			return cacheForever

@@ -85,11 +85,13 @@ type Config struct {
 	Storage  *storage.Topdir
 	// RepoFiles has the files of repositories that are not in Storage; nil: none are missing there.
 	RepoFiles RepoFiles
-	Tasks     Tasks
-	Volumes   Volumes
-	Notifier  Notifier
-	Log       *slog.Logger
-	Clock     func() time.Time // nil: time.Now
+	// RepoKey is the public key that repositories are signed with; nil: they are not.
+	RepoKey  []byte
+	Tasks    Tasks
+	Volumes  Volumes
+	Notifier Notifier
+	Log      *slog.Logger
+	Clock    func() time.Time // nil: time.Now
 
 	// Identity names the caller of sslLogin; nil refuses it.
 	Identity auth.IdentityProvider
@@ -144,7 +146,7 @@ func New(cfg Config) (*Hub, error) {
 		cfg.Clock = time.Now
 	}
 	cfg.Limits = cfg.Limits.orDefault()
-	h := &Hub{cfg: cfg, methods: map[string]*Method{}, files: &files{top: cfg.Storage, repos: cfg.RepoFiles, log: cfg.Log}}
+	h := &Hub{cfg: cfg, methods: map[string]*Method{}, files: &files{top: cfg.Storage, repos: cfg.RepoFiles, key: cfg.RepoKey, log: cfg.Log}}
 	var errs []error
 	for _, m := range append(h.ownMethods(), cfg.Methods...) {
 		if err := h.add(m); err != nil {

@@ -1,7 +1,10 @@
 package hub
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 
 	"moromi/commands"
@@ -11,6 +14,7 @@ import (
 	"moromi/projections/query"
 	"moromi/projections/repo"
 	"moromi/repoprojector/dist"
+	"moromi/repoprojector/repodata"
 )
 
 // hostRepoMethods are what builders call that make repositories themselves, as Koji's newRepo and distRepo tasks do. Where the hub makes the
@@ -101,6 +105,9 @@ func (d Deps) hostRepoDone(c *Call, a Args) (any, error) {
 		if err := d.placeRepodata(dir, data); err != nil {
 			return nil, err
 		}
+	}
+	if err := d.signRepo(c.Context(), dir); err != nil {
+		return nil, err
 	}
 	if a.Bool("expire") {
 		return nil, d.Service.RepoExpireNew(c.Context(), actor, id)
@@ -237,4 +244,58 @@ func (d Deps) moveAll(moves []move) error {
 		}
 	}
 	return nil
+}
+
+// signRepo signs what builders made, if repositories are signed: the metadata of each architecture, and what is beside it of debugging information.
+func (d Deps) signRepo(ctx context.Context, r storage.Repo) error {
+	if d.Sign == nil {
+		return nil
+	}
+	dir, err := r.Dir()
+	if err != nil {
+		return err
+	}
+	arches, err := fs.ReadDir(d.Storage.FS(), dir.String())
+	if err != nil {
+		return fmt.Errorf("sign repository %d: %w", r.ID, err)
+	}
+	for _, arch := range arches {
+		for _, below := range []string{"repodata", "debug/repodata"} {
+			at, err := storage.Parse(path.Join(dir.String(), arch.Name(), below))
+			if err != nil {
+				continue // a hidden directory is none of the repository
+			}
+			if err := d.signIndex(ctx, at); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// maxIndex bounds the repomd.xml that is signed: it lists a few dozen files.
+const maxIndex = 1 << 20
+
+// signIndex signs the repomd.xml of a directory, if there is one.
+func (d Deps) signIndex(ctx context.Context, dir storage.Path) error {
+	index, err := dir.Join(repodata.RepomdName)
+	if err != nil {
+		return err
+	}
+	text, err := d.Storage.ReadFile(index, maxIndex)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	sig, err := d.Sign(ctx, text, d.Service.Clock())
+	if err != nil {
+		return err
+	}
+	to, err := dir.Join(repodata.SignatureName)
+	if err != nil {
+		return err
+	}
+	return d.Storage.WriteFile(to, sig)
 }
