@@ -2,6 +2,7 @@ package repoprojector_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
@@ -271,8 +273,11 @@ func sameAsCreaterepo(s *site, dir, comps string) {
 			continue
 		}
 		out := s.tb.TempDir()
-		cmd := exec.Command(bin, "-q", "--no-database", "-o", out, "-i", filepath.Join(dir, sub, "pkglist"), "-g", comps, filepath.Join(dir, sub))
-		if msg, err := cmd.CombinedOutput(); err != nil {
+		args := []string{"-q", "--no-database", "-o", out, "-i", filepath.Join(dir, sub, "pkglist")}
+		if comps != "" {
+			args = append(args, "-g", comps)
+		}
+		if msg, err := exec.Command(bin, append(args, filepath.Join(dir, sub))...).CombinedOutput(); err != nil {
 			s.tb.Fatalf("createrepo_c: %v: %s", err, msg)
 		}
 		for _, kind := range []string{"primary", "filelists", "other"} {
@@ -388,6 +393,51 @@ func TestDistRepoIsTakenUp(t *testing.T) {
 	}
 }
 
+// TestDistRepoInterrupted ends a projector, and cancels a task, while a repository is being made: the first is taken up by the next, the second is over. Nothing half made stays.
+func TestDistRepoInterrupted(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	signedTag(s)
+	entered := make(chan struct{}, 8)
+	s.signs = func(ctx context.Context, _ []byte, _ time.Time) ([]byte, error) {
+		entered <- struct{}{}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	s.start()
+	task, id := s.distRepo("dist", nil, map[string]any{"arch": []any{"x86_64"}, "allow_missing_signatures": true})
+	<-entered
+	s.stop()
+	if left := files(s, s.distDir("dist", id)); len(left) > 0 || s.repoState(id) != koji.RepoInit {
+		t.Errorf("the repository is %s and has %q", s.repoState(id), left)
+	}
+	s.start()
+	<-entered
+	if canceled, err := s.CancelTask(s.ctx(), s.admin, task, true); err != nil || !canceled {
+		t.Fatal(canceled, err)
+	}
+	s.until("the repository is given up", func() bool { return s.repoState(id) == koji.RepoProblem })
+	for _, x := range []int64{task, s.child(task, "x86_64")} {
+		if row, _ := s.ended(x); koji.TaskState(row["state"].(int64)) != koji.TaskCanceled {
+			t.Errorf("task %d is %v", x, row["state"])
+		}
+	}
+	if left := files(s, s.distDir("dist", id)); len(left) > 0 {
+		t.Errorf("the repository has %q", left)
+	}
+	s.stop()
+	s.signs = func(_ context.Context, text []byte, _ time.Time) ([]byte, error) {
+		return append([]byte("signed "), text...), nil
+	}
+	task, id = s.distRepo("dist", nil, map[string]any{"arch": []any{"x86_64"}, "allow_missing_signatures": true})
+	s.start()
+	s.succeeded(task)
+	dir := filepath.Join(s.distDir("dist", id), "x86_64", "repodata")
+	if sig := s.read(dir, "repomd.xml.asc"); sig != "signed "+s.read(dir, "repomd.xml") {
+		t.Error(sig)
+	}
+}
+
 // TestDistRepoRollback takes users back to an earlier repository, and has the next one lead on again; what is led to is never cleared away.
 func TestDistRepoRollback(t *testing.T) {
 	t.Parallel()
@@ -431,4 +481,114 @@ func TestDistRepoRollback(t *testing.T) {
 			t.Errorf("went back to %d", bad)
 		}
 	}
+}
+
+// TestDistRepoZchunk has the metadata in the form of zchunk, too, and says what is wrong with directories of dictionaries.
+func TestDistRepoZchunk(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("unzck"); err != nil {
+		t.Skip("needs zchunk")
+	}
+	s := newSite(t)
+	signedTag(s)
+	s.start()
+	opts := func(dir any) map[string]any {
+		return map[string]any{"arch": []any{"x86_64"}, "allow_missing_signatures": true, "zck": true, "zck_dict_dir": dir}
+	}
+	task, id := s.distRepo("dist", nil, opts(nil))
+	absent, _ := s.distRepo("dist", nil, opts(filepath.Join(s.top, "nothing")))
+	file, _ := s.distRepo("dist", nil, opts("/etc/passwd"))
+	dicts, other := s.distRepo("dist", nil, opts(s.cache)) // without any in it
+	s.succeeded(task)
+	s.succeeded(dicts)
+	s.failed(absent, "zchunk dir path doesn't exist: ")
+	s.failed(file, "zchunk dir path is file: /etc/passwd")
+	for _, id := range []int64{id, other} {
+		dir := filepath.Join(s.distDir("dist", id), "x86_64")
+		index := s.read(dir, "repodata", "repomd.xml")
+		for _, kind := range []string{"primary", "filelists", "other"} {
+			names, err := filepath.Glob(filepath.Join(dir, "repodata", "*-"+kind+".xml.zck"))
+			if err != nil || len(names) != 1 {
+				t.Fatalf("%s: %q, %v", kind, names, err)
+			}
+			text, err := exec.Command("unzck", "-c", names[0]).Output()
+			s.check(err)
+			if string(text) != unpacked(s, dir, kind) {
+				t.Errorf("%s is another text than without zchunk", kind)
+			}
+			header, err := exec.Command("zck_read_header", "-c", names[0]).Output()
+			s.check(err)
+			if !strings.Contains(string(header), "Chunk count: 6\n") { // the dictionary, the head, and a chunk for each of four packages
+				t.Errorf("%s: %s", kind, header)
+			}
+			if !strings.Contains(index, `<data type="`+kind+`_zck">`) || !strings.Contains(index, filepath.Base(names[0])) || strings.Count(index, "<header-size>") != 3 {
+				t.Errorf("repomd.xml: %s", index)
+			}
+		}
+		listDNF(t, dir, "Bar-2-1.x86_64", "foo-1-1.x86_64", "foo-debuginfo-1-1.x86_64", "foo-doc-1-1.noarch")
+	}
+}
+
+// multilibTag makes a tag with a library for both architectures that needs another one, a program, and a noarch package.
+func multilibTag(s *site) {
+	s.tb.Helper()
+	tag := s.makeTag("dist", nil)
+	for _, n := range []string{"foo", "bar"} {
+		s.list(tag, n, false)
+		s.importRPM(rpmtest.Spec{Name: n, Version: "1", Release: "1", Arch: "x86_64", Source: true, BuildTime: 1700000000, Summary: n})
+		for _, arch := range []string{"x86_64", "i686"} {
+			s.importRPM(binary(n, "1", n, arch))
+			lib := binary(n, "1", n+"-libs", arch)
+			lib.Dependencies = []rpm.Dependency{{Type: rpm.DepProvide, Name: "lib" + n + ".so.1"}, {Type: rpm.DepRequire, Name: "libbar.so.1"}}
+			if n == "foo" { // the other is needed, but is no library of a standard directory
+				lib.Files = []rpm.File{{Name: map[string]string{"x86_64": "/usr/lib64", "i686": "/usr/lib"}[arch] + "/libfoo.so.1", Mode: 0o100755, User: "root", Group: "root", Digest: strings.Repeat("0", 64)}}
+				lib.Dependencies = append(lib.Dependencies, rpm.Dependency{Type: rpm.DepRequire, Name: "foo-common"})
+			}
+			s.importRPM(lib)
+		}
+		s.importRPM(binary(n, "1", n+"-common", "noarch"))
+		var id int64
+		s.check(s.DB.QueryRow(s.ctx(), `select b.id from build b join package p on p.id = b.pkg_id where p.name = $1`, n).Scan(&id))
+		s.put(tag, id)
+	}
+}
+
+// TestMultilibDistRepo puts 32-bit libraries, and what they need, beside the 64-bit ones.
+func TestMultilibDistRepo(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	multilibTag(s)
+	config := func(name, white string) string {
+		s.check(os.MkdirAll(filepath.Join(s.top, "work", "cli"), 0o755))
+		s.check(os.WriteFile(filepath.Join(s.top, "work", "cli", name), []byte("[runtime]\nwhite = "+white+"\nblack =\n[devel]\nwhite =\nblack =\n"), 0o644))
+		return "cli/" + name
+	}
+	s.start()
+	opts := func(conf string, arches ...any) map[string]any {
+		return map[string]any{"arch": arches, "allow_missing_signatures": true, "multilib": conf}
+	}
+	task, id := s.distRepo("dist", nil, opts(config("plain", ""), "x86_64", "i686"))
+	absent, _ := s.distRepo("dist", nil, opts(config("src", "bar-common nothing"), "x86_64"))
+	nowhere, _ := s.distRepo("dist", nil, opts("cli/nothing", "x86_64", "i686"))
+	outside, _ := s.distRepo("dist", nil, opts("../../../etc/passwd", "x86_64", "i686"))
+	s.succeeded(task)
+	dir := s.distDir("dist", id)
+	if got := strings.Join(strings.Fields(s.read(dir, "x86_64", "pkglist")), " "); got != "Packages/b/bar-1-1.x86_64.rpm Packages/b/bar-common-1-1.noarch.rpm Packages/b/bar-libs-1-1.i686.rpm "+
+		"Packages/b/bar-libs-1-1.x86_64.rpm Packages/f/foo-1-1.x86_64.rpm Packages/f/foo-common-1-1.noarch.rpm Packages/f/foo-libs-1-1.i686.rpm Packages/f/foo-libs-1-1.x86_64.rpm" {
+		t.Errorf("x86_64 has %s", got)
+	}
+	if got := s.read(dir, "i386", "pkglist"); strings.Count(got, ".i686.rpm") != 4 || strings.Contains(got, "x86_64") {
+		t.Errorf("i386 has %s", got)
+	}
+	pkgs := map[string]map[string]any{}
+	s.check(json.Unmarshal([]byte(s.read(dir, "x86_64", "kojipkgs")), &pkgs))
+	if pkgs["bar-libs-1-1.i686.rpm"]["_multilib"] != true || pkgs["bar-libs-1-1.x86_64.rpm"]["_multilib"] != nil {
+		t.Error("kojipkgs does not tell which rpms are multilib")
+	}
+	s.childrenAs(task, "i386 x86_64")
+	s.failed(absent, "The multilib arch (i686) must be included")
+	s.failed(nowhere, "The multilib configuration cannot be read")
+	s.failed(outside, "Invalid path")
+	listDNF(t, filepath.Join(dir, "x86_64"), "bar-1-1.x86_64", "bar-common-1-1.noarch", "bar-libs-1-1.i686", "bar-libs-1-1.x86_64", "foo-1-1.x86_64", "foo-common-1-1.noarch", "foo-libs-1-1.i686", "foo-libs-1-1.x86_64")
+	sameAsCreaterepo(s, filepath.Join(dir, "x86_64"), "")
 }

@@ -42,6 +42,7 @@ type site struct {
 	clock  func() time.Time
 	log    logBuffer
 	pulse  time.Duration // of external repositories
+	signs  func(context.Context, []byte, time.Time) ([]byte, error)
 
 	*repoprojector.Projector
 	stop func()
@@ -68,7 +69,7 @@ func (s *site) check(err error) {
 func (s *site) start() {
 	s.tb.Helper()
 	p, err := repoprojector.New(repoprojector.Config{Service: s.Service, DB: s.DB, Storage: s.Files, CacheDir: s.cache, Source: s.source, Settling: 50 * time.Millisecond,
-		Log: slog.New(slog.NewTextHandler(&s.log, nil)), Clock: s.clock, ExternalPulse: s.pulse, Lifetimes: s.lives, LazyFiles: s.lazy})
+		Log: slog.New(slog.NewTextHandler(&s.log, nil)), Clock: s.clock, ExternalPulse: s.pulse, Lifetimes: s.lives, LazyFiles: s.lazy, Sign: s.signs})
 	s.check(err)
 	s.Projector = p
 	s.Models.OnCommit(p.Watch)

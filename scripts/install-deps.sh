@@ -33,6 +33,8 @@ sbin:krb5kdc             krb5-kdc        krb5-server
 sbin:kadmin.local        krb5-admin-server krb5-server
 program:kinit            krb5-user       krb5-workstation
 python:gssapi            python3-gssapi  python3-gssapi
+program:zck              zchunk          zchunk
+program:gpg              gpg             gnupg2
 '
 
 main() {

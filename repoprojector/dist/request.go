@@ -145,17 +145,21 @@ func (r *request) readOptions() error {
 	}
 	r.volume, _ = o["volume"].(string)
 	r.zckDictDir, _ = o["zck_dict_dir"].(string)
-	if s, ok := o["multilib"].(string); ok && s != "" {
-		var err error
-		if r.multilib, err = storage.Parse("work/" + s); err != nil {
+	if is("multilib") {
+		s, ok := o["multilib"].(string)
+		if !ok {
+			return fault.New(fault.Parameter, "Invalid multilib: the name of an uploaded file is expected")
+		}
+		dir, err := storage.Parse("work")
+		if err != nil {
+			return err
+		}
+		if r.multilib, err = storage.Under(dir, s); err != nil {
 			return err
 		}
 	}
 	if is("delta") {
 		return fault.New(fault.Generic, "The hub makes no delta rpms: leave delta out, or let builders make dist repositories (dist_repos = builders)")
-	}
-	if r.zck || !r.multilib.IsZero() {
-		return fault.New(fault.Generic, "The hub makes neither zchunk files nor multilib repositories: let builders make dist repositories (dist_repos = builders)")
 	}
 	if r.zckDictDir != "" && !r.zck {
 		return fault.New(fault.Generic, "--zck-dict-dir makes no sense without --zck")

@@ -37,6 +37,11 @@ func (a *archRepo) make(ctx context.Context) error {
 	if err := a.choose(ctx); err != nil {
 		return err
 	}
+	if !a.multilib.IsZero() && hasPartner(a.arch) {
+		if err := a.addMultilib(ctx); err != nil {
+			return err
+		}
+	}
 	if err := a.examine(ctx); err != nil {
 		return err
 	}
@@ -140,6 +145,22 @@ func (a *archRepo) writeRepo(ctx context.Context, root *os.Root, dir string, lis
 	if err != nil {
 		return err
 	}
+	var more []zchunk
+	if a.zck {
+		temp, err := os.MkdirTemp("", "moromi-zchunk-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(temp) //nolint:errcheck // a directory of the system's own for what is temporary
+		if more, err = a.zchunks(ctx, temp, v); err != nil {
+			return err
+		}
+		var listed []repodata.File
+		for _, z := range more {
+			listed = append(listed, z.file)
+		}
+		v.Announce(listed...)
+	}
 	if a.Sign != nil {
 		if v.Signature, err = a.Sign(ctx, v.Repomd, made); err != nil {
 			return fmt.Errorf("sign repository: %w", err)
@@ -147,6 +168,11 @@ func (a *archRepo) writeRepo(ctx context.Context, root *os.Root, dir string, lis
 	}
 	if err := a.Store.WriteFiles(ctx, root, dir, v); err != nil {
 		return err
+	}
+	for _, z := range more {
+		if err := z.place(root, dir); err != nil {
+			return err
+		}
 	}
 	if len(a.members) == 0 {
 		if err := writeFile(root, path.Join(dir, "repodata", emptyRepo), []byte(emptyRepoText)); err != nil {

@@ -3,6 +3,7 @@ package repodata
 import (
 	"bytes"
 	"fmt"
+	"slices"
 )
 
 // File is a metadata file of a repository, as repomd.xml lists it.
@@ -15,6 +16,14 @@ type File struct {
 	// OpenSize their bytes. The Open… fields are empty for a file that is not compressed.
 	Checksum, OpenChecksum string
 	Size, OpenSize         int64
+	// HeaderChecksum and HeaderSize are those of the header of a zchunk file, and empty for others.
+	HeaderChecksum string `json:",omitempty"`
+	HeaderSize     int64  `json:",omitempty"`
+}
+
+// Announce lists files in the version's repomd.xml that the caller puts beside what WriteFiles writes.
+func (v *Version) Announce(files ...File) {
+	v.Repomd = repomd(append(slices.Clone(v.Files), files...), v.Revision)
 }
 
 // repomd renders repomd.xml. The revision, in seconds since 1970, is also every file's time.
@@ -28,9 +37,15 @@ func repomd(files []File, revision int64) []byte {
 		if f.OpenChecksum != "" {
 			fmt.Fprintf(&b, "    <open-checksum type=\"sha256\">%s</open-checksum>\n", f.OpenChecksum)
 		}
+		if f.HeaderChecksum != "" {
+			fmt.Fprintf(&b, "    <header-checksum type=\"sha256\">%s</header-checksum>\n", f.HeaderChecksum)
+		}
 		fmt.Fprintf(&b, "    <location href=\"repodata/%s\"/>\n    <timestamp>%d</timestamp>\n    <size>%d</size>\n", f.Name, revision, f.Size)
 		if f.OpenChecksum != "" {
 			fmt.Fprintf(&b, "    <open-size>%d</open-size>\n", f.OpenSize)
+		}
+		if f.HeaderChecksum != "" {
+			fmt.Fprintf(&b, "    <header-size>%d</header-size>\n", f.HeaderSize)
 		}
 		b.WriteString("  </data>\n")
 	}
