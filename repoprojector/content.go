@@ -37,8 +37,11 @@ type state struct {
 	dirs map[layout]map[string]repodata.Packages // as far as somebody asked for them
 }
 
-// layout is which rpms a repository has, and where.
-type layout struct{ src, debuginfo, separateSrc bool }
+// layout is which rpms a repository has, where and in which order.
+type layout struct {
+	src, debuginfo, separateSrc bool
+	order                       repodata.Order
+}
 
 // states remembers the newest states of tags. Safe for concurrent use.
 type states struct {
@@ -131,7 +134,7 @@ func (p *Projector) readState(ctx context.Context, tag, event int64) (*state, er
 	for _, e := range entries {
 		x.packages[e.rpm.Build.Name] = append(x.packages[e.rpm.Build.Name], e)
 	}
-	x.content = &Content{Tag: c.Tag, Arches: archDirs(c.Arches, false), All: c.All, Blocked: c.Blocked, External: c.External}
+	x.content = &Content{Tag: c.Tag, Arches: archDirs(c.Arches, false), Extra: c.Extra, All: c.All, Blocked: c.Blocked, External: c.External}
 	p.states.put(x)
 	return x, nil
 }
@@ -260,10 +263,10 @@ func (x *state) carry(next *state, gone, came []*entry) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for l, dirs := range x.dirs {
-		removed, added := map[string][]string{}, map[string][]repodata.Package{}
+		removed, added := map[string][]repodata.Package{}, map[string][]repodata.Package{}
 		for _, e := range gone {
 			for _, dir := range l.places(&e.rpm, x.content.Arches) {
-				removed[dir] = append(removed[dir], e.file.Href)
+				removed[dir] = append(removed[dir], e.file)
 			}
 		}
 		for _, e := range came {
@@ -302,7 +305,7 @@ func (x *state) dirsFor(l layout) (map[string]repodata.Packages, error) {
 	dirs := map[string]repodata.Packages{}
 	for dir, list := range lists {
 		var err error
-		if dirs[dir], err = repodata.NewPackages(list); err != nil {
+		if dirs[dir], err = l.order.Packages(list); err != nil {
 			return nil, err
 		}
 	}

@@ -89,7 +89,7 @@ func (p *Projector) look(r *RPM) (repodata.Package, error) {
 	case st.Size() != r.Size:
 		return repodata.Package{}, fault.New(fault.Generic, "the rpm %s is corrupt: it has %d bytes, %d were imported", path, st.Size(), r.Size)
 	}
-	x := repodata.Package{Href: toplink + path.String(), Time: st.ModTime().Unix()}
+	x := repodata.Package{Href: toplink + path.String(), Time: st.ModTime().Unix(), ID: r.ID}
 	known, ok := p.seen.get(r.ID)
 	if ok && known.size == st.Size() && known.modified == st.ModTime().UnixNano() {
 		x.Digest = known.digest

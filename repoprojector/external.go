@@ -2,7 +2,6 @@ package repoprojector
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -153,18 +152,9 @@ type takenKey struct {
 func (b *build) tookExternal(ctx context.Context) (map[takenKey]string, error) {
 	sums := map[takenKey]string{}
 	if b.repo.ID != 0 {
-		dir, err := b.open(false)
+		info, err := b.readInfo()
 		if err != nil {
 			return nil, err
-		}
-		defer b.root.Close()
-		raw, err := b.root.ReadFile(repoJSON)
-		var info repoInfo
-		if err == nil {
-			err = json.Unmarshal(raw, &info)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s of %s: %w", repoJSON, dir, err)
 		}
 		for _, t := range info.External {
 			sums[takenKey{t.ID, t.URL}] = t.Repomd

@@ -73,8 +73,7 @@ func (u *upstream) publish(tb testing.TB, path string, specs ...rpmtest.Spec) {
 	defer cacheRoot.Close()
 	store, err := repodata.OpenStore(cacheRoot, time.Now)
 	must(err)
-	w, err := repodata.NewWriter(store, repodata.Options{})
-	must(err)
+	w := repodata.NewWriter(store, repodata.Options{})
 	var list []repodata.Package
 	for _, s := range specs {
 		data := s.Bytes()

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
 	"moromi/commands"
 	"moromi/internal/fault"
 	"moromi/internal/rpm"
@@ -107,10 +109,10 @@ func (p *Projector) fill(ctx context.Context, started commands.StartedRepo, j jo
 	if b.merging, err = b.loadExternal(ctx); err != nil {
 		return nil, err
 	}
-	if err := b.begin(); err != nil {
-		return nil, err
-	}
-	return b, b.compose(ctx, b.key(), p.Clock())
+	var g errgroup.Group
+	g.Go(b.begin)
+	g.Go(func() error { return b.compose(ctx, b.key(), p.Clock()) })
+	return b, g.Wait()
 }
 
 // problem records that a repository could not be made, and why.

@@ -68,9 +68,8 @@ func (m models) Content(ctx context.Context, tag, event int64) (*Content, error)
 	c := &Content{Tag: row["name"].(string)}
 	arches, _ := row["arches"].(string)
 	c.Arches = strings.Fields(arches)
-	if extra, _ := row["extra"].(map[string]any); truth(extra["repo_include_all"]) {
-		c.All = true
-	}
+	c.Extra, _ = row["extra"].(map[string]any)
+	c.All = truth(c.Extra["repo_include_all"])
 	if c.RPMs, err = m.rpms(ctx, tag, filter("", c.All), event); err != nil {
 		return nil, err
 	}

@@ -81,9 +81,7 @@ func New(c Config) (*Projector, error) {
 	if p.store, p.cache, err = c.openCache(); err != nil {
 		return nil, err
 	}
-	if p.writer, err = repodata.NewWriter(p.store, repodata.Options{OpenRPM: p.openRPM}); err != nil {
-		return nil, errors.Join(err, p.cache.Close())
-	}
+	p.writer = repodata.NewWriter(p.store, repodata.Options{OpenRPM: p.openRPM})
 	p.dist = dist.New(dist.Config{Service: p.Service, DB: p.DB, Storage: p.Storage, Store: p.store, Log: p.Log, Clock: p.Clock, Sign: p.Sign})
 	if err := p.openExternal(); err != nil {
 		return nil, errors.Join(err, p.Close())

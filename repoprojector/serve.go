@@ -231,7 +231,19 @@ func (p *Projector) remake(ctx context.Context, v view) (*build, error) {
 			return nil, err
 		}
 	}
-	return p.newBuild(v.repo, x, nil)
+	b, err := p.newBuild(v.repo, x, nil)
+	if err != nil || v.repo.ID == 0 {
+		return b, err
+	}
+	info, err := b.readInfo()
+	if errors.Is(err, fs.ErrNotExist) { // its directory was taken away
+		return b, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	b.format, err = info.Format.format() // the writer puts the packages into its order
+	return b, err
 }
 
 // optsOf reads the options of a repository's row.

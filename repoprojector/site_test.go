@@ -24,6 +24,7 @@ import (
 	"moromi/projections/query"
 	repomodel "moromi/projections/repo"
 	"moromi/repoprojector"
+	"moromi/repoprojector/repodata"
 )
 
 // patience bounds how long a test waits for something that must come; it is only reached when it does not.
@@ -39,10 +40,12 @@ type site struct {
 	source repoprojector.Source
 	lives  repoprojector.Lifetimes
 	lazy   bool
+	format repodata.Format
 	clock  func() time.Time
 	log    logBuffer
 	pulse  time.Duration // of external repositories
 	signs  func(context.Context, []byte, time.Time) ([]byte, error)
+	filled int64 // builds that fill made
 
 	*repoprojector.Projector
 	stop func()
@@ -69,7 +72,7 @@ func (s *site) check(err error) {
 func (s *site) start() {
 	s.tb.Helper()
 	p, err := repoprojector.New(repoprojector.Config{Service: s.Service, DB: s.DB, Storage: s.Files, CacheDir: s.cache, Source: s.source, Settling: 50 * time.Millisecond,
-		Log: slog.New(slog.NewTextHandler(&s.log, nil)), Clock: s.clock, ExternalPulse: s.pulse, Lifetimes: s.lives, LazyFiles: s.lazy, Sign: s.signs})
+		Log: slog.New(slog.NewTextHandler(&s.log, nil)), Clock: s.clock, ExternalPulse: s.pulse, Lifetimes: s.lives, LazyFiles: s.lazy, Sign: s.signs, Format: s.format})
 	s.check(err)
 	s.Projector = p
 	s.Models.OnCommit(p.Watch)

@@ -54,6 +54,8 @@ type Content struct {
 	Tag string
 	// Arches of the tag as they are configured.
 	Arches []string
+	// Extra are the tag's own extra settings.
+	Extra map[string]any
 	// All tells that all builds of each package are in it, and not the latest only.
 	All bool
 	// RPMs of the tag's builds, of all architectures, sources and debuginfo among them. Those that Koji knows by metadata alone are left out.

@@ -36,6 +36,7 @@ type repoInfo struct {
 	WithSeparateSrc bool            `json:"with_separate_src"`
 	WithDebuginfo   bool            `json:"with_debuginfo"`
 	External        []taken         `json:"external_repos,omitempty"`
+	Format          *recordedFormat `json:"metadata_format,omitempty"`
 }
 
 // optNames are the options in the order of events.RepoOpts.List.
@@ -58,6 +59,7 @@ type build struct {
 	task   *int64
 	state  *state
 	layout layout
+	format repodata.Format
 	dirs   map[string]repodata.Packages
 	root   *os.Root // the repository's directory
 	// merging is what the directories are merged with; nil if the tag has no external repositories.
@@ -66,9 +68,12 @@ type build struct {
 
 // newBuild makes a build of a tag's state with the options of a repository.
 func (p *Projector) newBuild(repo commands.StartedRepo, x *state, task *int64) (*build, error) {
+	format, err := formatOf(x.content.Extra, p.Format)
+	if err != nil {
+		return nil, err
+	}
 	opts := optMap(repo.Opts)
-	b := &build{Projector: p, repo: repo, task: task, state: x, layout: layout{opts["src"], opts["debuginfo"], opts["separate_src"]}}
-	var err error
+	b := &build{Projector: p, repo: repo, task: task, state: x, format: format, layout: layout{opts["src"], opts["debuginfo"], opts["separate_src"], format.Order}}
 	b.dirs, err = x.dirsFor(b.layout)
 	return b, err
 }
@@ -92,7 +97,7 @@ func (b *build) compose(ctx context.Context, key string, made time.Time) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for dir, list := range b.dirs {
 		g.Go(func() error {
-			v, err := b.composeDir(ctx, dir, repodata.Content{Packages: list, Comps: b.state.comps, Revision: made})
+			v, err := b.composeDir(ctx, dir, repodata.Content{Packages: list, Format: b.format, Comps: b.state.comps, Revision: made})
 			if err != nil {
 				return err
 			}
@@ -172,7 +177,7 @@ func (b *build) open(create bool) (storage.Path, error) {
 func (b *build) writeInfo() error {
 	opts := optMap(b.repo.Opts)
 	info := repoInfo{ID: b.repo.ID, Tag: b.state.content.Tag, TagID: b.state.tag, TaskID: b.task, EventID: b.repo.Event, Opts: opts,
-		CustomOpts: optMap(b.repo.Custom), WithSrc: opts["src"], WithSeparateSrc: opts["separate_src"], WithDebuginfo: opts["debuginfo"]}
+		CustomOpts: optMap(b.repo.Custom), WithSrc: opts["src"], WithSeparateSrc: opts["separate_src"], WithDebuginfo: opts["debuginfo"], Format: recordFormat(b.format)}
 	if b.merging != nil {
 		info.External = b.merging.taken
 	}

@@ -73,11 +73,15 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 	if st.service.Repos.DistByBuilders, err = st.settings.distByBuilders(); err != nil {
 		return nil, err
 	}
+	format, err := st.settings.repoFormat()
+	if err != nil {
+		return nil, err
+	}
 	signer, err := st.signer(ctx)
 	if err != nil {
 		return nil, err
 	}
-	repos := repoprojector.Config{Service: st.service, DB: st.db, Storage: top, CacheDir: st.cacheDir("repodata"), Log: st.log, LazyFiles: lazy}
+	repos := repoprojector.Config{Service: st.service, DB: st.db, Storage: top, CacheDir: st.cacheDir("repodata"), Log: st.log, LazyFiles: lazy, Format: format}
 	if signer != nil {
 		repos.Sign = signer.Sign
 	}

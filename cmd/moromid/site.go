@@ -27,6 +27,7 @@ import (
 	"moromi/projections"
 	"moromi/projections/readmodel"
 	"moromi/repoprojector"
+	"moromi/repoprojector/repodata"
 )
 
 // appConnections bounds a hub's connections to PostgreSQL besides the ledger's; the private server allows 100.
@@ -41,6 +42,8 @@ type settings struct {
 	Listen      string
 	PublicURL   string // how clients reach the hub, for links; empty: http://Listen
 	PolicyFile  string
+	RepoOrder   string // name or newest, empty for name: the order of packages in repositories' metadata
+	OpenSums    string // yes or no, empty for yes: whether repositories' metadata has open-checksums
 	EnableMaven string // yes or no, empty for yes: whether there are Maven builds
 	EnableWin   string // likewise for Windows builds
 	RepoFiles   string // latest or all, empty for latest: of which repositories the metadata is written to the topdir
@@ -92,7 +95,7 @@ func (s *settings) resolve() error {
 func (s *settings) known() map[string]*string {
 	known := map[string]*string{"data": &s.Data, "database_url": &s.DatabaseURL, "ledger": &s.LedgerURL, "topdir": &s.Topdir, "listen": &s.Listen,
 		"public_url": &s.PublicURL, "policy": &s.PolicyFile,
-		"repo_files": &s.RepoFiles, "dist_repos": &s.DistRepos, "repo_sign_key": &s.SignKey, "repo_sign_home": &s.SignHome, "repo_public_keys": &s.PublicKeys,
+		"repo_files": &s.RepoFiles, "dist_repos": &s.DistRepos, "repo_order": &s.RepoOrder, "repo_open_checksum": &s.OpenSums, "repo_sign_key": &s.SignKey, "repo_sign_home": &s.SignHome, "repo_public_keys": &s.PublicKeys,
 		"enable_maven": &s.EnableMaven, "enable_win": &s.EnableWin}
 	maps.Copy(known, s.Login.known())
 	return known
@@ -108,6 +111,8 @@ func (s *settings) addHubFlags(c *cobra.Command) {
 	f.StringVar(&s.SignKey, "repo-sign-key", "", "sign repositories with the private key in this file, or gpg:ID for one of GnuPG")
 	f.StringVar(&s.SignHome, "repo-sign-home", "", "GnuPG's directory, for a key gpg:ID")
 	f.StringVar(&s.PublicKeys, "repo-public-keys", "", "files of further public keys to publish, separated by commas")
+	f.StringVar(&s.RepoOrder, "repo-order", "", "name or newest: the order of packages in the metadata of repositories, newest for the last ones last (default name)")
+	f.StringVar(&s.OpenSums, "repo-open-checksum", "", "yes or no: whether the metadata of repositories has checksums of the uncompressed files (default yes)")
 	f.StringVar(&s.EnableMaven, "enable-maven", "", "yes or no: whether Maven builds are supported (default yes)")
 	f.StringVar(&s.EnableWin, "enable-win", "", "yes or no: whether Windows builds are supported (default yes)")
 }
@@ -143,6 +148,18 @@ func (s *settings) distByBuilders() (bool, error) {
 		return true, nil
 	}
 	return false, usageError{fmt.Errorf("dist_repos: %q is neither hub nor builders", s.DistRepos)}
+}
+
+// repoFormat reads RepoOrder and OpenSums.
+func (s *settings) repoFormat() (f repodata.Format, err error) {
+	if s.RepoOrder != "" {
+		if f.Order, err = repoprojector.ParseOrder(s.RepoOrder); err != nil {
+			return f, usageError{fmt.Errorf("repo_order: %w", err)}
+		}
+	}
+	sums, err := on("repo_open_checksum", s.OpenSums)
+	f.NoOpenChecksum = !sums
+	return f, err
 }
 
 // readFile takes what flags left open from the [hub] section of the configuration file.

@@ -35,7 +35,7 @@ const (
 	sqlInsertAt = sqlInsert + ` where (select max(position) from ledger.events) = $9`
 	// sqlInsertOnlyAt is sqlInsertAt that ends the transaction, and with it what was to be written beside, if the head is another.
 	sqlInsertOnlyAt = sqlInsert + ` where 1 / (select case max(position) when $9 then 1 else 0 end from ledger.events) = 1`
-	sqlCommit   = "commit"
+	sqlCommit       = "commit"
 )
 
 // writer commits batches over one connection that it keeps. Not for concurrent use.

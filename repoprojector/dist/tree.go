@@ -136,10 +136,7 @@ func (a *archRepo) writeRepo(ctx context.Context, root *os.Root, dir string, lis
 	if err != nil {
 		return err
 	}
-	w, err := repodata.NewWriter(a.Store, repodata.Options{OpenRPM: a.openRPM})
-	if err != nil {
-		return err
-	}
+	w := repodata.NewWriter(a.Store, repodata.Options{OpenRPM: a.openRPM})
 	made := a.Clock()
 	v, err := w.Compose(ctx, repodata.Content{Packages: packages, Comps: comps, Revision: made})
 	if err != nil {

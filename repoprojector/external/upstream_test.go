@@ -104,8 +104,7 @@ func (u *upstream) publish(specs ...rpmtest.Spec) {
 func writeRepo(tb testing.TB, dir string, c repodata.Compression, specs ...rpmtest.Spec) {
 	tb.Helper()
 	store, root := newStore(tb), openRoot(tb, dir)
-	w, err := repodata.NewWriter(store, repodata.Options{Compression: c})
-	check(tb, err)
+	w := repodata.NewWriter(store, repodata.Options{})
 	var list []repodata.Package
 	for _, s := range specs {
 		href := "Packages/" + s.NEVRA().FileName()
@@ -118,7 +117,7 @@ func writeRepo(tb testing.TB, dir string, c repodata.Compression, specs ...rpmte
 	}
 	packages, err := repodata.NewPackages(list)
 	check(tb, err)
-	_, err = w.Write(context.Background(), root, ".", repodata.Content{Packages: packages, Revision: time.Unix(1700000000+int64(len(specs)), 0)})
+	_, err = w.Write(context.Background(), root, ".", repodata.Content{Packages: packages, Format: repodata.Format{Compression: c}, Revision: time.Unix(1700000000+int64(len(specs)), 0)})
 	check(tb, err)
 }
 

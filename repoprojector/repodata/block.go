@@ -14,6 +14,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sync/errgroup"
 )
 
 // Compression is how the files of a repository are compressed.
@@ -23,6 +24,7 @@ type Compression int
 const (
 	Gzip Compression = iota
 	Zstd
+	compressions
 )
 
 // ext is the compression's file name extension and its name in the type of a compressed group file.
@@ -56,19 +58,22 @@ func newCompressor(c Compression) (*compressor, error) {
 }
 
 // member compresses src to one member. Equal input gives equal output.
-func (z *compressor) member(src []byte) ([]byte, error) {
+func (z *compressor) member(src []byte) ([]byte, error) { return z.append(nil, src) }
+
+// append is member behind what dst has.
+func (z *compressor) append(dst, src []byte) ([]byte, error) {
 	if z.kind == Zstd {
-		return z.zst.EncodeAll(src, nil), nil
+		return z.zst.EncodeAll(src, dst), nil
 	}
-	var b bytes.Buffer
+	b := bytes.NewBuffer(dst)
 	w, _ := z.gz.Get().(*gzip.Writer)
 	if w == nil {
 		var err error
-		if w, err = gzip.NewWriterLevel(&b, gzipLevel); err != nil {
+		if w, err = gzip.NewWriterLevel(b, gzipLevel); err != nil {
 			return nil, fmt.Errorf("start gzip: %w", err)
 		}
 	}
-	w.Reset(&b)
+	w.Reset(b)
 	defer z.gz.Put(w)
 	if _, err := w.Write(src); err != nil {
 		return nil, fmt.Errorf("compress: %w", err)
@@ -95,24 +100,30 @@ const (
 	blockVersion = "moromi repodata block 1, codec %d\n" // changes with whatever changes the bytes of a block
 )
 
-func makeBlock(packages []Package, c Compression) block {
+// block gives the run as a block of a compression.
+func (r *run) block(c Compression) block {
+	if key := r.keys[c].Load(); key != nil {
+		return block{*key, r.list}
+	}
 	h := sha256.New()
 	fmt.Fprintf(h, blockVersion, c)
 	var b []byte
-	for _, p := range packages {
+	for _, p := range r.list {
 		b = append(b[:0], p.Digest[:]...)
 		b = binary.BigEndian.AppendUint64(b, uint64(p.Time))
 		b = binary.BigEndian.AppendUint32(b, uint32(len(p.Href)))
 		h.Write(append(b, p.Href...))
 	}
-	return block{[32]byte(h.Sum(nil)), packages}
+	key := blockKey(h.Sum(nil))
+	r.keys[c].Store(&key)
+	return block{key, r.list}
 }
 
 func (b block) path() string { return hexPath(blockDir, b.key) }
 
 // build makes the block's file in the store from its packages' fragments. The file holds, for each kind, the
 // member and then the same uncompressed, for the checksum of the uncompressed file.
-func (w *Writer) build(ctx context.Context, b block) error {
+func (w *Writer) build(ctx context.Context, b block, z *compressor) error {
 	fragments := make([]*Fragment, len(b.packages))
 	for i, p := range b.packages {
 		if err := ctx.Err(); err != nil {
@@ -123,18 +134,24 @@ func (w *Writer) build(ctx context.Context, b block) error {
 			return fmt.Errorf("metadata of %s: %w", p.Href, err)
 		}
 	}
+	var members, opens [kinds][]byte
+	var g errgroup.Group
+	for k := range kinds {
+		g.Go(func() (err error) {
+			for i, f := range fragments {
+				opens[k] = f.append(opens[k], k, b.packages[i])
+			}
+			members[k], err = z.member(opens[k])
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
 	head := append(make([]byte, 0, blockHead), blockMagic...)
 	var body []byte
 	for k := range kinds {
-		var open []byte
-		for i, f := range fragments {
-			open = f.append(open, k, b.packages[i])
-		}
-		member, err := w.compressor.member(open)
-		if err != nil {
-			return err
-		}
-		for _, s := range [][]byte{member, open} {
+		for _, s := range [][]byte{members[k], opens[k]} {
 			head = binary.BigEndian.AppendUint32(head, uint32(len(s)))
 			head = binary.BigEndian.AppendUint32(head, checksum(s))
 			body = append(body, s...)
@@ -167,9 +184,6 @@ func (w *Writer) fragment(ctx context.Context, p Package) (*Fragment, error) {
 	}
 	return f, w.store.replaceFragment(f)
 }
-
-// part is one kind's bytes of a block: the member, and what it is uncompressed.
-type part struct{ member, open []byte }
 
 // blockInfo is what a block's file says of itself before its bytes.
 type blockInfo struct {

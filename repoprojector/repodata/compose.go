@@ -26,24 +26,32 @@ func (w *Writer) Compose(ctx context.Context, c Content) (*Version, error) {
 func (w *Writer) Forget() { w.infos.reset() }
 
 func (w *Writer) compose(ctx context.Context, c Content) (*Version, error) {
-	blocks, built, err := w.prepare(ctx, c.Packages)
+	z, err := w.compressors.get(c.Format.Compression)
 	if err != nil {
 		return nil, err
 	}
-	v := &Version{Revision: c.Revision.Unix(), Packages: c.Packages.Len(), Built: built, Files: make([]File, kinds), compression: w.compressor.kind,
+	packages, err := c.Packages.In(c.Format.Order)
+	if err != nil {
+		return nil, err
+	}
+	blocks, built, err := w.prepare(ctx, packages, z)
+	if err != nil {
+		return nil, err
+	}
+	v := &Version{Revision: c.Revision.Unix(), Packages: packages.Len(), Built: built, Files: make([]File, kinds), compression: z.kind,
 		blocks: make([]blockKey, len(blocks))}
 	infos := make([]*blockInfo, len(blocks))
 	for i, b := range blocks {
 		v.blocks[i] = b.key
-		if infos[i], err = w.infoOrBuild(ctx, b); err != nil {
+		if infos[i], err = w.infoOrBuild(ctx, b, z); err != nil {
 			return nil, err
 		}
 	}
-	if err := w.sumUp(ctx, v, blocks, infos); err != nil {
+	if err := w.sumUp(ctx, v, c.Format.NoOpenChecksum, z, blocks, infos); err != nil {
 		return nil, err
 	}
 	if c.Comps != nil {
-		if err := w.addGroup(v, c.Comps); err != nil {
+		if err := v.addGroup(c.Comps, z); err != nil {
 			return nil, err
 		}
 	}
@@ -52,30 +60,34 @@ func (w *Writer) compose(ctx context.Context, c Content) (*Version, error) {
 			return nil, err
 		}
 	}
+	if c.Format.NoOpenChecksum {
+		for i := range v.Files {
+			v.Files[i].OpenChecksum, v.Files[i].OpenSize = "", 0
+		}
+	}
 	v.Repomd = repomd(v.Files, v.Revision)
 	return v, nil
 }
 
-// prepare cuts the packages into blocks and makes those that the store lacks.
-func (w *Writer) prepare(ctx context.Context, p Packages) (blocks []block, built int, err error) {
-	runs := p.blocks()
-	blocks = make([]block, len(runs))
+// prepare finds the blocks of the packages and makes those that the store lacks.
+func (w *Writer) prepare(ctx context.Context, p Packages, z *compressor) (blocks []block, built int, err error) {
+	blocks = make([]block, len(p.runs))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, run := range runs {
-		b := makeBlock(run, w.compressor.kind)
+	for i, run := range p.runs {
+		b := run.block(z.kind)
 		blocks[i] = b
 		if _, known := w.infos.get(b.key, w.store.clock()); known || w.store.used(b.path()) {
 			continue
 		}
 		built++
-		g.Go(func() error { return w.build(ctx, b) })
+		g.Go(func() error { return w.build(ctx, b, z) })
 	}
 	return blocks, built, g.Wait()
 }
 
 // infoOrBuild reads what a block says of itself, and makes one that is gone or damaged again.
-func (w *Writer) infoOrBuild(ctx context.Context, b block) (*blockInfo, error) {
+func (w *Writer) infoOrBuild(ctx context.Context, b block, z *compressor) (*blockInfo, error) {
 	if info, ok := w.infos.get(b.key, w.store.clock()); ok {
 		return info, nil
 	}
@@ -88,7 +100,7 @@ func (w *Writer) infoOrBuild(ctx context.Context, b block) (*blockInfo, error) {
 	}
 	info, err := read()
 	if Lost(err) {
-		if err = w.build(ctx, b); err == nil {
+		if err = w.build(ctx, b, z); err == nil {
 			info, err = read()
 		}
 	}
@@ -102,17 +114,20 @@ func (w *Writer) infoOrBuild(ctx context.Context, b block) (*blockInfo, error) {
 // Lost tells whether an error means that the store has lost something of a version: to compose it again makes it again.
 func Lost(err error) bool { return errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist) }
 
+// groupType is the type of the group file, and the start of that of its compressed twin.
+const groupType = "group"
+
 // addGroup adds the group file, plain and compressed as createrepo_c does.
-func (w *Writer) addGroup(v *Version, comps []byte) error {
-	member, err := w.compressor.member(comps)
+func (v *Version) addGroup(comps []byte, z *compressor) error {
+	member, err := z.member(comps)
 	if err != nil {
 		return err
 	}
-	ext := w.compressor.kind.ext()
+	ext := z.kind.ext()
 	sum, packed := sha256.Sum256(comps), sha256.Sum256(member)
-	plain := File{Type: "group", Checksum: hex.EncodeToString(sum[:]), Size: int64(len(comps))}
+	plain := File{Type: groupType, Checksum: hex.EncodeToString(sum[:]), Size: int64(len(comps))}
 	plain.Name = plain.Checksum + "-comps.xml"
-	small := File{Type: "group_" + ext, Checksum: hex.EncodeToString(packed[:]), Size: int64(len(member)),
+	small := File{Type: groupType + "_" + ext, Checksum: hex.EncodeToString(packed[:]), Size: int64(len(member)),
 		OpenChecksum: plain.Checksum, OpenSize: plain.Size}
 	small.Name = small.Checksum + "-comps.xml." + ext
 	v.group = member

@@ -33,6 +33,7 @@ type site struct {
 	writer *repodata.Writer
 	rpms   map[string]repodata.Package // by location
 	count  int
+	format repodata.Format // of what write writes
 }
 
 func newSite(tb testing.TB, o repodata.Options) *site {
@@ -49,8 +50,7 @@ func newSite(tb testing.TB, o repodata.Options) *site {
 	tb.Cleanup(func() { s.root.Close(); cache.Close() })
 	s.store, err = repodata.OpenStore(cache, time.Now)
 	check(tb, err)
-	s.writer, err = repodata.NewWriter(s.store, o)
-	check(tb, err)
+	s.writer = repodata.NewWriter(s.store, o)
 	return s
 }
 
@@ -101,7 +101,7 @@ func (s *site) write(c repodata.Content) (string, *repodata.Version) {
 	s.tb.Helper()
 	s.count++
 	dir := fmt.Sprintf("repos/%d", s.count)
-	c.Revision = time.Unix(1730000000, 0)
+	c.Revision, c.Format = time.Unix(1730000000, 0), s.format
 	v, err := s.writer.Write(context.Background(), s.root, dir, c)
 	check(s.tb, err)
 	return filepath.Join(s.dir, dir), v
@@ -118,7 +118,7 @@ func (s *site) createrepo(p repodata.Packages, args ...string) string {
 	out := filepath.Join(s.dir, "repos", fmt.Sprintf("reference%d", s.count))
 	check(s.tb, os.MkdirAll(out, 0o755))
 	var list strings.Builder
-	for _, x := range p.All() {
+	for x := range p.All() {
 		list.WriteString(x.Href + "\n")
 	}
 	pkglist := filepath.Join(s.dir, "pkglist")
@@ -227,7 +227,8 @@ func TestEqualsCreaterepo(t *testing.T) {
 	for name, compression := range map[string]repodata.Compression{"gzip": repodata.Gzip, "zstd": repodata.Zstd} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, repodata.Options{Compression: compression})
+			s := newSite(t, repodata.Options{})
+			s.format.Compression = compression
 			list := s.addFixtures()
 			c := rpmtest.NewCorpus(1)
 			for i := range 300 {
@@ -299,16 +300,15 @@ func TestRandomHistory(t *testing.T) {
 	p := packages(t, list)
 	_, _ = s.write(repodata.Content{Packages: p})
 	for step := range 8 {
-		var removed []string
-		var added []repodata.Package
+		var removed, added []repodata.Package
 		for range 1 + rng.IntN(6) {
 			i := rng.IntN(200)
 			old, ok := in[i]
-			if slices.Contains(removed, old.pkg.Href) || slices.ContainsFunc(added, func(a repodata.Package) bool { return a.Href == old.pkg.Href }) {
+			if slices.Contains(removed, old.pkg) || slices.ContainsFunc(added, func(a repodata.Package) bool { return a.Href == old.pkg.Href }) {
 				continue
 			}
 			if ok {
-				removed = append(removed, old.pkg.Href)
+				removed = append(removed, old.pkg)
 				delete(in, i)
 			}
 			if !ok || rng.IntN(3) > 0 {

@@ -2,10 +2,7 @@ package repodata
 
 import (
 	"bytes"
-	"fmt"
 	"strconv"
-
-	"github.com/klauspost/compress/gzip"
 )
 
 // What stands here is for programs that put the three files together themselves (repoprojector/createrepo): pieces of
@@ -62,7 +59,7 @@ func EndsBlock(href string) bool { return endsBlock(href) }
 const MaxBlock = maxBlock
 
 // ComparePlaces compares two places by createrepo_c's order: file name, then directory.
-func ComparePlaces(a, b string) int { return compare(Package{Href: a}, Package{Href: b}) }
+func ComparePlaces(a, b string) int { return ByName.compare(Package{Href: a}, Package{Href: b}) }
 
 // EscapeText makes text fit for element content, EscapeValue for an attribute's value, as createrepo_c does.
 func EscapeText(s string) string { return string(appendText(nil, []byte(s))) }
@@ -88,24 +85,5 @@ func NewCompressor(c Compression) (*Compressor, error) {
 
 // Append compresses src to one member and appends it to dst. Equal input gives equal output.
 func (z *Compressor) Append(dst, src []byte) ([]byte, error) {
-	if z.c.kind == Zstd {
-		return z.c.zst.EncodeAll(src, dst), nil
-	}
-	b := bytes.NewBuffer(dst)
-	w, _ := z.c.gz.Get().(*gzip.Writer)
-	if w == nil {
-		var err error
-		if w, err = gzip.NewWriterLevel(b, gzipLevel); err != nil {
-			return nil, fmt.Errorf("start gzip: %w", err)
-		}
-	}
-	w.Reset(b)
-	defer z.c.gz.Put(w)
-	if _, err := w.Write(src); err != nil {
-		return nil, fmt.Errorf("compress: %w", err)
-	}
-	if err := w.Close(); err != nil {
-		return nil, fmt.Errorf("compress: %w", err)
-	}
-	return b.Bytes(), nil
+	return z.c.append(dst, src)
 }

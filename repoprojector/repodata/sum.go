@@ -2,201 +2,223 @@ package repodata
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding"
 	"encoding/hex"
-	"io"
-	"sync"
+	"errors"
+	"fmt"
+	"hash"
+	"os"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 )
 
-// tally digests one of the files that list packages.
+// tally digests one of the files that list packages, as it is or uncompressed.
 type tally struct {
 	w     *Writer
 	kind  kind
+	open  bool
 	infos []*blockInfo
-	sums  *summer
+	sum   hash.Hash
+	size  int64
 	key   prefixKey
 	// from is the first block that is not known to come after those before it: what the file sums up to before it is known, and nothing of it is read.
 	from int
+	feed chan *openedBlock
+	buf  []byte
 }
 
-func (w *Writer) newTally(v *Version, k kind, blocks []block, infos []*blockInfo) (*tally, error) {
-	head, foot := k.head(v.Packages), k.foot()
-	for i, text := range [][]byte{head, foot} {
-		var err error
-		if v.ends[k][i], err = w.compressor.member(text); err != nil {
-			return nil, err
-		}
-	}
-	t := &tally{w: w, kind: k, infos: infos, sums: newSummer(), key: firstPrefix(k, head)}
-	t.sums.add(part{v.ends[k][0], head})
-	last, err := t.sums.prefix()
-	if err != nil {
-		return nil, err
-	}
+// newTally starts with what is known: head is the file's start.
+func (w *Writer) newTally(k kind, open bool, head []byte, name string, blocks []block, infos []*blockInfo) (*tally, error) {
+	t := &tally{w: w, kind: k, open: open, infos: infos, sum: sha256.New(), key: firstPrefix(k, open, []byte(name)), feed: make(chan *openedBlock, readAhead)}
+	t.write(head)
+	var last prefix
 	for ; t.from < len(blocks); t.from++ {
-		next := t.key.next(blocks[t.from], infos[t.from].member[k].sum)
+		next := t.key.next(blocks[t.from].key, t.section(t.from).sum)
 		known, ok := w.prefixes.get(next)
 		if !ok {
 			break
 		}
 		t.key, last = next, known
 	}
-	return t, t.sums.restore(last)
+	if t.from == 0 {
+		return t, nil
+	}
+	t.size = last.size
+	if err := t.sum.(encoding.BinaryUnmarshaler).UnmarshalBinary(last.state[:]); err != nil {
+		return nil, fmt.Errorf("resume digest: %w", err)
+	}
+	return t, nil
 }
 
-// add takes the next block in.
-func (t *tally) add(b block, l *loaded) error {
-	p, err := l.part(t.kind)
-	if err != nil {
-		return err
+func (t *tally) write(b []byte) {
+	t.sum.Write(b)
+	t.size += int64(len(b))
+}
+
+// section is where a block has the tally's bytes.
+func (t *tally) section(i int) section {
+	if t.open {
+		return t.infos[i].open[t.kind]
 	}
-	t.sums.add(p)
-	last, err := t.sums.prefix()
-	if err != nil {
-		return err
+	return t.infos[i].member[t.kind]
+}
+
+// run takes in the blocks that are fed.
+func (t *tally) run(ctx context.Context, blocks []block) error {
+	for i := t.from; i < len(blocks); i++ {
+		select {
+		case b := <-t.feed:
+			err := t.add(b.f, i, blocks[i].key)
+			if err = errors.Join(err, b.release()); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	t.key = t.key.next(b, l.info.member[t.kind].sum)
-	t.w.prefixes.put(t.key, last)
 	return nil
 }
 
-// finish tells the version what the file sums up to.
-func (t *tally) finish(v *Version) {
-	k, s := t.kind, t.sums
-	s.add(part{v.ends[k][1], k.foot()})
-	f := File{Type: k.String(), Size: s.size, OpenSize: s.openSize, Checksum: hex.EncodeToString(s.sum.Sum(nil)), OpenChecksum: hex.EncodeToString(s.openSum.Sum(nil))}
-	f.Name = f.Checksum + "-" + f.Type + ".xml." + t.w.compressor.kind.ext()
-	v.Files[k] = f
-	v.sizes[k] = make([]uint32, len(t.infos))
-	for i, info := range t.infos {
-		v.sizes[k][i] = info.member[k].size
+// add takes in a block. One that is damaged goes, so that it is made anew.
+func (t *tally) add(f *os.File, i int, key blockKey) error {
+	x := t.section(i)
+	if cap(t.buf) < int(x.size) {
+		t.buf = make([]byte, x.size+x.size/4)
 	}
+	data, err := x.read(f, t.buf[:cap(t.buf)])
+	if err != nil {
+		t.w.infos.forget(key)
+		_ = t.w.store.root.Remove(hexPath(blockDir, key)) // if it cannot be removed, the next to make it replaces it
+		return err
+	}
+	t.write(data)
+	state, err := t.sum.(encoding.BinaryAppender).AppendBinary(make([]byte, 0, digestState))
+	if err != nil || len(state) != digestState {
+		return fmt.Errorf("keep digest of %d bytes: %w", len(state), err)
+	}
+	t.key = t.key.next(key, x.sum)
+	t.w.prefixes.put(t.key, prefix{t.size, [digestState]byte(state)})
+	return nil
 }
 
-// loaded is a block's file in memory, for as many as read it.
-type loaded struct {
-	info  *blockInfo
-	bytes []byte
+// finish gives what the file sums up to with its end.
+func (t *tally) finish(foot []byte) (sum string, size int64) {
+	t.write(foot)
+	return hex.EncodeToString(t.sum.Sum(nil)), t.size
+}
+
+// openedBlock is a block's file, for as many as read it.
+type openedBlock struct {
+	f     *os.File
 	users atomic.Int32
-	pool  *sync.Pool
 }
 
-// part gives a kind's bytes, which hold until release.
-func (l *loaded) part(k kind) (part, error) {
-	m, o := l.info.member[k], l.info.open[k]
-	p := part{l.bytes[m.offset : m.offset+int64(m.size)], l.bytes[o.offset : o.offset+int64(o.size)]}
-	if checksum(p.member) != m.sum || checksum(p.open) != o.sum {
-		return part{}, errDamaged
+func (b *openedBlock) release() error {
+	if b.users.Add(-1) == 0 {
+		return b.f.Close()
 	}
-	return p, nil
+	return nil
 }
 
-func (l *loaded) release() {
-	if l.users.Add(-1) == 0 {
-		l.pool.Put(l)
-	}
-}
+// readAhead is how many blocks are open before the slowest digest gets to them.
+const readAhead = 8
 
-// readAhead is how many blocks are read before the slowest digest gets to them.
-const readAhead = 4
-
-// sumUp digests the files that list packages, side by side; each block is read once.
-func (w *Writer) sumUp(ctx context.Context, v *Version, blocks []block, infos []*blockInfo) error {
-	var tallies [kinds]*tally
-	var feeds [kinds]chan *loaded
-	first := len(blocks)
+// sumUp digests the files that list packages, side by side, from the first block on that is not known.
+func (w *Writer) sumUp(ctx context.Context, v *Version, noOpen bool, z *compressor, blocks []block, infos []*blockInfo) error {
+	var tallies []*tally
 	for k := range kinds {
-		var err error
-		if tallies[k], err = w.newTally(v, k, blocks, infos); err != nil {
-			return err
-		}
-		feeds[k] = make(chan *loaded, readAhead)
-		first = min(first, tallies[k].from)
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	for k, t := range tallies {
-		g.Go(func() error {
-			for i := t.from; i < len(blocks); i++ {
-				select {
-				case l := <-feeds[k]:
-					err := t.add(blocks[i], l)
-					l.release()
-					if err != nil {
-						w.Forget()
-						return err
-					}
-				case <-ctx.Done():
-					return ctx.Err()
-				}
-			}
-			t.finish(v)
-			return nil
-		})
-	}
-	g.Go(func() error {
-		for i := first; i < len(blocks); i++ {
-			l, err := w.loadOrBuild(ctx, blocks[i], infos[i])
-			if err != nil {
+		head, foot := k.head(v.Packages), k.foot()
+		for i, text := range [][]byte{head, foot} {
+			var err error
+			if v.ends[k][i], err = z.member(text); err != nil {
 				return err
 			}
-			l.users.Store(int32(kinds))
-			for k, t := range tallies {
-				if i < t.from {
-					l.release()
-					continue
-				}
-				select {
-				case feeds[k] <- l:
-				case <-ctx.Done():
-					return ctx.Err()
-				}
+		}
+		t, err := w.newTally(k, false, v.ends[k][0], fmt.Sprint(z.kind, string(head)), blocks, infos)
+		if err != nil {
+			return err
+		}
+		if tallies = append(tallies, t); noOpen {
+			continue
+		}
+		if t, err = w.newTally(k, true, head, string(head), blocks, infos); err != nil {
+			return err
+		}
+		tallies = append(tallies, t)
+	}
+	g, inner := errgroup.WithContext(ctx)
+	for _, t := range tallies {
+		g.Go(func() error { return t.run(inner, blocks) })
+	}
+	g.Go(func() error { return w.feed(inner, blocks, z, tallies) })
+	err := g.Wait()
+	for _, t := range tallies { // what was fed to one that had given up
+		close(t.feed)
+		for b := range t.feed {
+			err = errors.Join(err, b.release())
+		}
+	}
+	if err != nil {
+		return err
+	}
+	for _, t := range tallies {
+		k := t.kind
+		if t.open {
+			v.Files[k].OpenChecksum, v.Files[k].OpenSize = t.finish(k.foot())
+			continue
+		}
+		f := File{Type: k.String()}
+		f.Checksum, f.Size = t.finish(v.ends[k][1])
+		f.Name = f.Checksum + "-" + f.Type + ".xml." + z.kind.ext()
+		v.Files[k], v.sizes[k] = f, make([]uint32, len(infos))
+		for i, info := range infos {
+			v.sizes[k][i] = info.member[k].size
+		}
+	}
+	return nil
+}
+
+// feed opens each block once, for all tallies that read it.
+func (w *Writer) feed(ctx context.Context, blocks []block, z *compressor, tallies []*tally) error {
+	first := len(blocks)
+	for _, t := range tallies {
+		first = min(first, t.from)
+	}
+	for i := first; i < len(blocks); i++ {
+		f, err := w.openOrBuild(ctx, blocks[i], z)
+		if err != nil {
+			return err
+		}
+		b := &openedBlock{f: f}
+		b.users.Store(1) // until all have it
+		for _, t := range tallies {
+			if i < t.from {
+				continue
+			}
+			b.users.Add(1)
+			select {
+			case t.feed <- b:
+			case <-ctx.Done():
+				return errors.Join(ctx.Err(), b.release(), b.release())
 			}
 		}
-		return nil
-	})
-	return g.Wait()
+		if err := b.release(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// loadOrBuild loads a block and makes a block that is gone or damaged again.
-func (w *Writer) loadOrBuild(ctx context.Context, b block, want *blockInfo) (*loaded, error) {
-	l, err := w.loadBlock(b, want)
-	if !Lost(err) {
-		return l, err
-	}
-	if err := w.build(ctx, b); err != nil {
-		return nil, err
-	}
-	return w.loadBlock(b, want)
-}
-
-// loadBlock reads a block's file. It is damaged if it is not the one that is wanted: another version of the compressor may have made it anew.
-func (w *Writer) loadBlock(b block, want *blockInfo) (*loaded, error) {
+// openOrBuild opens a block's file and makes a block that is gone again.
+func (w *Writer) openOrBuild(ctx context.Context, b block, z *compressor) (*os.File, error) {
 	f, err := w.store.root.Open(b.path())
-	if err != nil {
+	if !Lost(err) {
+		return f, err
+	}
+	if err := w.build(ctx, b, z); err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	l, _ := w.buffers.Get().(*loaded)
-	if l == nil {
-		l = &loaded{pool: &w.buffers}
-	}
-	last := want.open[kinds-1]
-	size := int(last.offset) + int(last.size)
-	if cap(l.bytes) < size {
-		l.bytes = make([]byte, size)
-	}
-	l.bytes = l.bytes[:size]
-	if _, err := io.ReadFull(f, l.bytes); err != nil {
-		return nil, errDamaged
-	}
-	if l.info, err = readInfo(l.bytes); err != nil {
-		return nil, err
-	}
-	if *l.info != *want {
-		w.infos.forget(b.key)
-		return nil, errDamaged
-	}
-	return l, nil
+	return w.store.root.Open(b.path())
 }

@@ -89,7 +89,7 @@ func (v *Version) pieces(f File) iter.Seq[piece] {
 			literal(v.extra[i].Packed)
 			return
 		}
-		if f.OpenChecksum != "" {
+		if f.Type != groupType {
 			literal(v.group)
 			return
 		}
@@ -103,7 +103,7 @@ func (v *Version) pieces(f File) iter.Seq[piece] {
 func (v *Version) comps() ([]byte, error) {
 	var size int64
 	for _, f := range v.Files {
-		if f.Type == "group" {
+		if f.Type == groupType {
 			size = f.Size
 		}
 	}

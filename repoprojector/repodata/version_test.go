@@ -21,8 +21,9 @@ func TestVersion(t *testing.T) {
 	for name, compression := range map[string]repodata.Compression{"gzip": repodata.Gzip, "zstd": repodata.Zstd} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, repodata.Options{Compression: compression})
-			c := repodata.Content{Packages: packages(t, s.corpus(150)), Comps: []byte("<comps></comps>\n"), Revision: time.Unix(1_700_000_000, 0)}
+			s := newSite(t, repodata.Options{})
+			s.format.Compression = compression
+			c := repodata.Content{Format: s.format, Packages: packages(t, s.corpus(150)), Comps: []byte("<comps></comps>\n"), Revision: time.Unix(1_700_000_000, 0)}
 			composed, err := s.writer.Compose(t.Context(), c)
 			check(t, err)
 			check(t, s.store.WriteFiles(t.Context(), s.root, "repos/1", composed))

@@ -20,34 +20,58 @@ import (
 
 // Options of a Writer.
 type Options struct {
-	// Compression of the files; Gzip if not set.
-	Compression Compression
 	// OpenRPM opens a package whose fragment is not in the store. Without it a missing fragment is an error.
 	OpenRPM func(ctx context.Context, p Package) (io.ReadCloser, error)
 }
 
 // Writer writes repository metadata. It may be used from several goroutines.
 type Writer struct {
-	prefixes   prefixes
-	infos      infos
-	buffers    sync.Pool // of *loaded
-	store      *Store
-	openRPM    func(context.Context, Package) (io.ReadCloser, error)
-	compressor *compressor
+	prefixes    prefixes
+	infos       infos
+	store       *Store
+	openRPM     func(context.Context, Package) (io.ReadCloser, error)
+	compressors compressors
 }
 
 // NewWriter makes a writer over a store.
-func NewWriter(store *Store, o Options) (*Writer, error) {
-	c, err := newCompressor(o.Compression)
-	if err != nil {
-		return nil, err
+func NewWriter(store *Store, o Options) *Writer {
+	return &Writer{store: store, openRPM: o.OpenRPM}
+}
+
+// Format is how the files of a repository are written. The zero value is what createrepo_c writes, but for the ends of the compressed members.
+type Format struct {
+	// Compression of the files.
+	Compression Compression
+	// Order of the packages in them.
+	Order Order
+	// NoOpenChecksum leaves out what the files sum up to uncompressed, which readers do not look at and which is most of what a change costs.
+	NoOpenChecksum bool
+}
+
+// compressors has a compressor of each kind that was asked for. Safe for concurrent use.
+type compressors struct {
+	mu   sync.Mutex
+	made [compressions]*compressor
+}
+
+func (c *compressors) get(kind Compression) (*compressor, error) {
+	if kind < 0 || kind >= compressions {
+		return nil, fmt.Errorf("compress repository metadata: no such compression: %d", kind)
 	}
-	return &Writer{store: store, openRPM: o.OpenRPM, compressor: c}, nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var err error
+	if c.made[kind] == nil {
+		c.made[kind], err = newCompressor(kind)
+	}
+	return c.made[kind], err
 }
 
 // Content is what a repository shall hold.
 type Content struct {
+	// Packages are put into the format's order if they have another.
 	Packages Packages
+	Format   Format
 	// Comps is the group file (see Comps); nil for none.
 	Comps []byte
 	// Extra are files beside, as merged repositories have them. Each has a type of its own.
