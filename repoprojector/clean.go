@@ -8,7 +8,6 @@ import (
 	"path"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"moromi/commands"
@@ -165,11 +164,11 @@ func (p *Projector) tidyVersions(ctx context.Context) error {
 		return err
 	}
 	for _, name := range names {
-		top, _, _ := strings.Cut(name, "/")
-		if id, err := strconv.ParseInt(top, 10, 64); err == nil && newest[id] {
+		key := path.Dir(name) // of all directories of a repository
+		if id, err := strconv.ParseInt(key, 10, 64); err == nil && newest[id] || p.remaking.asked(key) {
 			continue
 		}
-		if err := p.store.DropVersions(top); err != nil { // all directories of it, and their own
+		if err := p.store.DropVersions(key); err != nil {
 			return fmt.Errorf("forget repository %s: %w", name, err)
 		}
 	}

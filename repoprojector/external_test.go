@@ -212,9 +212,11 @@ func TestExternal(t *testing.T) {
 			t.Errorf("%s made again is another", name)
 		}
 	}
-	got := s.log.String() // before the checks that go on are robbed of their directory
+	got := s.log.String()
+	s.stop() // what was served is still in memory
 	s.check(os.RemoveAll(filepath.Join(s.cache, "external/states")))
 	s.check(os.RemoveAll(filepath.Join(s.cache, "versions")))
+	s.start()
 	if _, err := s.OpenFile(s.ctx(), "dist-build", begin, "x86_64/repodata/"+files[0]); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("merged with something that is gone: %v", err)
 	}

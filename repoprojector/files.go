@@ -3,10 +3,12 @@ package repoprojector
 import (
 	"context"
 	"io/fs"
-	"moromi/internal/storage"
-	"moromi/repoprojector/repodata"
 	"path"
 	"sync"
+	"time"
+
+	"moromi/internal/storage"
+	"moromi/repoprojector/repodata"
 )
 
 // files writes the files of repositories that are READY and served already, for who reads the topdir itself. Of a tag only the newest is written: one
@@ -16,6 +18,9 @@ type files struct {
 	wanted map[int64]unwritten // by tag
 	wake   chan struct{}
 }
+
+// headStart is how long those who waited for a repository have it to themselves before its files are written, which takes all processors for a moment.
+const headStart = 200 * time.Millisecond
 
 // unwritten is a repository whose files are wanted.
 type unwritten struct {
@@ -54,6 +59,11 @@ func (f *files) run(ctx context.Context, p *Projector) {
 		case <-ctx.Done():
 			return
 		case <-f.wake:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(headStart):
 		}
 		for u, ok := f.take(); ok && ctx.Err() == nil; u, ok = f.take() {
 			if err := p.writeFiles(ctx, u); err != nil && ctx.Err() == nil {

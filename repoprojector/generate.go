@@ -47,14 +47,19 @@ func (p *Projector) generate(ctx context.Context, j job, task *int64) made {
 		}
 		return out
 	}
+	p.countMade()
+	p.Log.Info("repository made", "tag", b.state.content.Tag, "repo", started.ID, "event", started.Event, "rpms", b.rpms(), "took", p.Clock().Sub(began))
+	return out
+}
+
+// countMade has the blocks looked through when many repositories were made since the last time.
+func (p *Projector) countMade() {
 	if p.made.Add(1)%tidyEvery == 0 {
 		select {
 		case p.untidy <- struct{}{}:
 		default:
 		}
 	}
-	p.Log.Info("repository made", "tag", b.state.content.Tag, "repo", started.ID, "event", started.Event, "rpms", b.rpms(), "took", p.Clock().Sub(began))
-	return out
 }
 
 // publish makes a repository READY. As in Koji, who sees it READY finds it behind the link "latest", if it is the tag's newest and its files are

@@ -23,12 +23,15 @@ type news struct {
 	tags     map[int64][]int64 // positions of the changes of each tag itself, ascending
 	external map[int64][]int64 // likewise of external repositories
 	count    int
-	graph    bool    // inheritance changed, or which tags are kept
-	requests bool    // requests for repositories changed
-	tasks    bool    // a newRepo task is new or free again
-	over     []int64 // tasks that ended
-	repos    []int64 // tags of new repositories
-	ended    bool    // a repository is not what it was: expired, deleted, a problem
+	graph    bool               // everything of the following is to be looked at
+	relinked map[int64]bool     // tags whose inheritance changed
+	recast   map[int64]bool     // tags of which it may have changed whether they are kept
+	targets  []events.TargetSet // of targets that changed; BuildTag is 0 for one that was removed
+	requests bool               // requests for repositories changed
+	tasks    bool               // a newRepo task is new or free again
+	over     []int64            // tasks that ended
+	repos    []int64            // tags of new repositories
+	ended    bool               // a repository is not what it was: expired, deleted, a problem
 	builds   []events.RPMsImported
 	resync   bool // something was not remembered
 }
@@ -66,6 +69,31 @@ func (b *inbox) ring() {
 	case b.wake <- struct{}{}:
 	default:
 	}
+}
+
+// relink and cast note tags whose inheritance, or whether they are kept, is to be looked at.
+func (n *news) relink(tag int64) { n.relinked = n.mark(n.relinked, tag) }
+func (n *news) cast(tag int64)   { n.recast = n.mark(n.recast, tag) }
+
+// target notes what became of a target.
+func (n *news) target(t events.TargetSet) {
+	if n.count++; n.count > maxRemembered {
+		n.resync = true
+		return
+	}
+	n.targets = append(n.targets, t)
+}
+
+func (n *news) mark(set map[int64]bool, tag int64) map[int64]bool {
+	if set == nil {
+		set = map[int64]bool{}
+	}
+	if n.count++; n.count > maxRemembered {
+		n.resync = true
+		return set
+	}
+	set[tag] = true
+	return set
 }
 
 // take empties the inbox.

@@ -37,14 +37,15 @@ func (l *leading) learn(ctx context.Context, n news) error {
 		n.graph, n.requests, n.tasks, n.ended = true, true, true, true
 	}
 	for _, tag := range n.repos {
-		n.graph = n.graph || !l.followed[tag]
-	}
-	if n.graph {
-		if err := l.loadGraph(ctx); err != nil {
-			return err
+		if !l.followed[tag] {
+			n.cast(tag)
 		}
 	}
-	if n.ended || n.graph {
+	regraphed, err := l.regraph(ctx, &n)
+	if err != nil {
+		return err
+	}
+	if n.ended || regraphed {
 		if err := l.loadStandings(ctx); err != nil {
 			return err
 		}
@@ -92,7 +93,7 @@ func (l *leading) touch(ctx context.Context, n news) error {
 	now := l.Clock()
 	changed := map[int64][]int64{} // by followed tag
 	for tag, positions := range n.tags {
-		for _, heir := range l.graph.heirs[tag] {
+		for heir := range l.graph.heirs[tag] {
 			changed[heir] = append(changed[heir], positions...)
 		}
 	}
@@ -103,40 +104,6 @@ func (l *leading) touch(ctx context.Context, n news) error {
 	if len(changed) > 0 {
 		l.outdated.add(changed)
 	}
-	return nil
-}
-
-// loadGraph reads which tags matter, and what they inherit from.
-func (p *Projector) loadGraph(ctx context.Context) error {
-	links, err := p.Source.Links(ctx)
-	if err != nil {
-		return err
-	}
-	kept, err := p.Source.Kept(ctx)
-	if err != nil {
-		return err
-	}
-	current, err := repomodel.Unended(ctx, p.DB, nil)
-	if err != nil {
-		return err
-	}
-	p.followed = map[int64]bool{}
-	for _, t := range p.tags {
-		t.kept = false
-	}
-	for _, id := range kept {
-		p.followed[id] = true
-		p.tag(id).kept = true
-	}
-	for _, r := range current {
-		p.followed[r.Tag] = true
-	}
-	for id, t := range p.tags {
-		if !p.followed[id] && !t.making && len(t.tasks)+len(t.requests) == 0 {
-			delete(p.tags, id)
-		}
-	}
-	p.graph = newGraph(links, p.followed)
 	return nil
 }
 

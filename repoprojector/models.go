@@ -41,8 +41,13 @@ func (m models) TagID(ctx context.Context, key any) (int64, error) {
 	return row["id"].(int64), nil
 }
 
-func (m models) Links(ctx context.Context) ([]Link, error) {
-	all, err := tagmodel.AllLinks(ctx, m.db)
+func (m models) Links(ctx context.Context) ([]Link, error) { return m.links(ctx, nil) }
+
+func (m models) LinksOf(ctx context.Context, tags []int64) ([]Link, error) { return m.links(ctx, tags) }
+
+// links gives the links of tags, of all if that is nil.
+func (m models) links(ctx context.Context, tags []int64) ([]Link, error) {
+	all, err := tagmodel.AllLinks(ctx, m.db, tags)
 	out := make([]Link, len(all))
 	for i, l := range all {
 		out[i] = Link{Tag: l.From, Parent: l.ID, MaxDepth: l.MaxDepth, Intransitive: l.Intransitive}
@@ -50,7 +55,17 @@ func (m models) Links(ctx context.Context) ([]Link, error) {
 	return out, err
 }
 
-func (m models) Kept(ctx context.Context) ([]int64, error) { return tagmodel.KeptCurrent(ctx, m.db) }
+func (m models) Kept(ctx context.Context) ([]int64, error) {
+	return tagmodel.KeptCurrent(ctx, m.db, nil)
+}
+
+func (m models) KeptOf(ctx context.Context, tags []int64) ([]int64, error) {
+	return tagmodel.KeptCurrent(ctx, m.db, tags)
+}
+
+func (m models) BuildTags(ctx context.Context) (map[int64]int64, error) {
+	return tagmodel.BuildTags(ctx, m.db)
+}
 
 func (m models) TagsWith(ctx context.Context, externalRepo int64) ([]int64, error) {
 	return tagmodel.WithExternalRepo(ctx, m.db, externalRepo)

@@ -16,6 +16,7 @@ import (
 	"moromi/commands"
 	"moromi/events"
 	"moromi/internal/koji"
+	"moromi/projections"
 	"moromi/projections/query"
 	repomodel "moromi/projections/repo"
 	"moromi/repoprojector/dist"
@@ -48,9 +49,12 @@ type Projector struct {
 	states  states
 	changes changes
 	files   *files
+	// views and latestOf are what is known of repositories by their ids, and of the newest of a tag by its name
+	views    *projections.Memo[int64, view]
+	latestOf *projections.Memo[string, int64]
 	// composing and remaking are what readers ask for that is no longer at hand
 	composing singleflight.Group
-	remaking  chan struct{}
+	remaking  *remakes
 	made      atomic.Int64  // repositories
 	untidy    chan struct{} // holds one when many were made since the last time
 	inbox     *inbox
@@ -61,9 +65,11 @@ type Projector struct {
 	tags     map[int64]*tagPlan
 	followed map[int64]bool // whose changes matter
 	graph    *graph
-	carried  map[int64]bool // tasks that are being carried out
-	awaited  map[int64]bool // tasks that make the repositories of requests
-	kojira   time.Time      // when it was last seen
+	graphed  time.Time       // when the graph was read whole
+	targets  map[int64]int64 // build tags of targets
+	carried  map[int64]bool  // tasks that are being carried out
+	awaited  map[int64]bool  // tasks that make the repositories of requests
+	kojira   time.Time       // when it was last seen
 	running  int
 	position events.Position // of the last commit that Watch told of
 	checked  events.Position // where the read models were at the last pulse
@@ -75,8 +81,9 @@ func New(c Config) (*Projector, error) {
 	if err := c.fill(); err != nil {
 		return nil, err
 	}
-	p := &Projector{Config: c, inbox: newInbox(), ready: newBroadcast(), linked: newBroadcast(), files: newFiles(), remaking: make(chan struct{}, maxRemakes), untidy: make(chan struct{}, 1)}
+	p := &Projector{Config: c, inbox: newInbox(), ready: newBroadcast(), linked: newBroadcast(), files: newFiles(), remaking: newRemakes(), untidy: make(chan struct{}, 1)}
 	p.states.forget()
+	p.views, p.latestOf = projections.NewMemo[int64, view](p.Service.Models, "repo", "name"), projections.NewMemo[string, int64](p.Service.Models, "repo", "name")
 	var err error
 	if p.store, p.cache, err = c.openCache(); err != nil {
 		return nil, err
@@ -327,6 +334,11 @@ func (l *leading) retry(ctx context.Context, j job) error {
 // missed looks at everything anew if the read models have moved without Watch having been told: when another hub leads them.
 func (l *leading) missed(ctx context.Context) error {
 	unseen := l.Service.Models.LastChange()
+	if l.Clock().Sub(l.graphed) > graphAge {
+		if err := l.learn(ctx, news{graph: true}); err != nil {
+			return err
+		}
+	}
 	behind := l.checked > l.position || unseen > l.unseen
 	l.checked, l.unseen = l.Service.Models.Position(), unseen
 	if !behind {

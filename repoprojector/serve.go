@@ -22,9 +22,6 @@ import (
 	"moromi/repoprojector/repodata"
 )
 
-// maxRemakes bounds how many repositories are made again at once because somebody asks for their files: to read a large tag of the past takes a second.
-const maxRemakes = 2
-
 // File is a file of a repository, out of the blocks.
 type File struct {
 	io.ReadSeeker
@@ -36,7 +33,7 @@ type File struct {
 // Latest gives the id of the newest READY repository of a tag with the tag's own options: what is behind "latest". The error wraps fs.ErrNotExist if there
 // is none.
 func (p *Projector) Latest(ctx context.Context, tagName string) (int64, error) {
-	id, err := repomodel.LatestOf(ctx, p.DB, tagName)
+	id, err := p.latestOf.Get(tagName, func() (int64, error) { return repomodel.LatestOf(ctx, p.DB, tagName) })
 	if err == nil && id == 0 {
 		err = notThere("repository of", tagName)
 	}
@@ -63,8 +60,8 @@ func (p *Projector) At(ctx context.Context, tagName string, at int64) (id, tag, 
 // OpenFile opens a file of a repository that is READY or EXPIRED, by its name in the repository's directory: DIR/repodata/NAME, DIR/pkglist or
 // DIR/rpmlist.jsonl. What is no longer at hand is made again from the ledger. The error wraps fs.ErrNotExist if there is no such file.
 func (p *Projector) OpenFile(ctx context.Context, tagName string, id int64, name string) (*File, error) {
-	v, of, err := p.viewRepo(ctx, id)
-	if err == nil && of != tagName {
+	v, err := p.views.Get(id, func() (view, error) { return p.viewRepo(ctx, id) })
+	if err == nil && v.tagName != tagName {
 		err = notThere("repository of "+tagName, strconv.FormatInt(id, 10))
 	}
 	if err != nil {
@@ -73,31 +70,31 @@ func (p *Projector) OpenFile(ctx context.Context, tagName string, id int64, name
 	return p.open(ctx, v, name)
 }
 
-// viewRepo gives the view of a repository that is READY or EXPIRED, and its tag's name.
-func (p *Projector) viewRepo(ctx context.Context, id int64) (v view, tagName string, err error) {
+// viewRepo gives the view of a repository that is READY or EXPIRED.
+func (p *Projector) viewRepo(ctx context.Context, id int64) (v view, err error) {
 	row, err := repomodel.Get(ctx, p.DB, id, nil)
 	if err != nil {
-		return v, "", err
+		return v, err
 	}
 	if row == nil || row["dist"] == true {
-		return v, "", notThere("repository", strconv.FormatInt(id, 10))
+		return v, notThere("repository", strconv.FormatInt(id, 10))
 	}
 	switch koji.RepoState(row["state"].(int64)) {
 	case koji.RepoReady, koji.RepoExpired:
 	default:
-		return v, "", notThere("repository", strconv.FormatInt(id, 10))
+		return v, notThere("repository", strconv.FormatInt(id, 10))
 	}
-	v = view{key: strconv.FormatInt(id, 10), tag: row["tag_id"].(int64), at: row["create_event"].(int64)}
+	v = view{key: strconv.FormatInt(id, 10), tag: row["tag_id"].(int64), tagName: row["tag_name"].(string), at: row["create_event"].(int64)}
 	v.repo = commands.StartedRepo{ID: id, Event: v.at, Opts: optsOf(row)}
 	if made, ok := row["creation_ts"].(float64); ok {
 		v.made = time.UnixMicro(int64(made * 1e6))
 	}
-	return v, row["tag_name"].(string), nil
+	return v, nil
 }
 
 // remakeRepo reads what a repository is made of again.
 func (p *Projector) remakeRepo(ctx context.Context, id int64) (*build, error) {
-	v, _, err := p.viewRepo(ctx, id)
+	v, err := p.viewRepo(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +121,7 @@ const atVersions = "at"
 type view struct {
 	key     string // where its versions are kept
 	tag, at int64
+	tagName string // of a repository
 	made    time.Time
 	repo    commands.StartedRepo
 }
@@ -158,14 +156,11 @@ func (p *Projector) open(ctx context.Context, v view, name string) (*File, error
 func (p *Projector) openMetadata(ctx context.Context, v view, dir, file string) (*File, error) {
 	name := v.key + "/" + dir
 	x, err := p.store.Version(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	if errors.Is(err, fs.ErrNotExist) {
+		x, err = p.compose(ctx, v, dir)
 	}
-	if err != nil || !p.store.Whole(x) {
-		p.writer.Forget()
-		if x, err = p.compose(ctx, v, dir); err != nil {
-			return nil, err
-		}
+	if err != nil {
+		return nil, err
 	}
 	if file == repodata.SignatureName {
 		return p.openSignature(ctx, x, v)
@@ -174,7 +169,43 @@ func (p *Projector) openMetadata(ctx context.Context, v view, dir, file string) 
 	if err != nil {
 		return nil, err
 	}
-	return &File{ReadSeeker: r, ETag: r.Checksum, Modified: v.made}, nil
+	again := func() (*repodata.Reader, error) {
+		p.Log.Warn("blocks of a repository were lost and are made again", "repository", name)
+		p.writer.Forget()
+		x, err := p.compose(ctx, v, dir)
+		if err != nil {
+			return nil, err
+		}
+		return p.store.Open(x, file)
+	}
+	return &File{ReadSeeker: &mending{r, again}, ETag: r.Checksum, Modified: v.made}, nil
+}
+
+// mending reads a file of metadata, and goes on reading after what the store had lost of it was made again: once.
+type mending struct {
+	*repodata.Reader
+	again func() (*repodata.Reader, error) // nil: it was
+}
+
+// Read implements io.Reader.
+func (m *mending) Read(b []byte) (int, error) {
+	n, err := m.Reader.Read(b)
+	if m.again == nil || !repodata.Lost(err) {
+		return n, err
+	}
+	again := m.again
+	m.again = nil
+	at, err := m.Reader.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return n, err
+	}
+	if m.Reader, err = again(); err != nil {
+		return n, err
+	}
+	if _, err := m.Reader.Seek(at, io.SeekStart); err != nil {
+		return n, err
+	}
+	return m.Reader.Read(b)
 }
 
 // signature signs a version's repomd.xml, if repositories are signed: it is made when somebody wants it, not before a repository is READY.
@@ -205,6 +236,8 @@ func (p *Projector) compose(ctx context.Context, v view, dir string) (*repodata.
 		if err != nil {
 			return nil, err
 		}
+		p.remaking.done(v.key)
+		p.countMade()
 		return b, b.compose(context.WithoutCancel(ctx), v.key, v.made)
 	})
 	if err != nil {
@@ -218,15 +251,13 @@ func (p *Projector) compose(ctx context.Context, v view, dir string) (*repodata.
 
 // remake reads what a repository is made of again.
 func (p *Projector) remake(ctx context.Context, v view) (*build, error) {
-	select {
-	case p.remaking <- struct{}{}:
-		defer func() { <-p.remaking }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	leave, err := p.remaking.enter(ctx)
+	if err != nil {
+		return nil, err
 	}
+	defer leave()
 	x := p.states.get(v.tag)
 	if x == nil || x.event != v.at {
-		var err error
 		if x, err = p.readState(ctx, v.tag, v.at); err != nil {
 			return nil, err
 		}

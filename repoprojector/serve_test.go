@@ -1,6 +1,7 @@
 package repoprojector_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/xml"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"moromi/internal/rpm/rpmtest"
 	"moromi/repoprojector"
 )
 
@@ -158,4 +160,80 @@ func TestFilesAfterDeath(t *testing.T) {
 	s.waitLinked("dist-build", id)
 	checkDNF(t, filepath.Join(dir, "x86_64"), "foo-1-1.x86_64")
 	s.checkLists(dir)
+}
+
+// TestLostWhileRead: what is lost of the blocks while a client reads a file is made again, and the client gets all of it.
+func TestLostWhileRead(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.lazy = true
+	root := s.makeTag("dist-build", nil)
+	s.makeTarget("dist", root, root)
+	s.list(root, "foo", false)
+	var names [][2]string
+	for i := range 200 { // several blocks
+		names = append(names, [2]string{fmt.Sprintf("foo%d", i), "x86_64"})
+	}
+	at := s.put(root, s.importBuild("foo", "1", names...))
+	s.start()
+	id := s.waitFor(root, at)["id"].(int64)
+	open := func(name string) *repoprojector.File {
+		f, err := s.OpenFile(s.ctx(), "dist-build", id, "x86_64/repodata/"+name)
+		s.check(err)
+		return f
+	}
+	raw, err := io.ReadAll(open("repomd.xml"))
+	s.check(err)
+	var index repomd
+	s.check(xml.Unmarshal(raw, &index))
+	for _, d := range index.Data[:3] {
+		f := open(strings.TrimPrefix(d.Location.Href, "repodata/"))
+		start := make([]byte, 1000)
+		_, err := io.ReadFull(f, start)
+		s.check(err)
+		s.check(os.RemoveAll(filepath.Join(s.cache, "blocks")))
+		rest, err := io.ReadAll(f)
+		s.check(err)
+		if sum := sha256.Sum256(append(start, rest...)); hex.EncodeToString(sum[:]) != d.Checksum {
+			t.Errorf("%s read while blocks were lost is another", d.Type)
+		}
+	}
+}
+
+// BenchmarkServe measures how often a second repomd.xml and primary of a repository of thousands of rpms are opened and read whole, one after the other.
+func BenchmarkServe(b *testing.B) {
+	const rpms = 4_000
+	s := newSite(b)
+	s.lazy = true
+	root := s.makeTag("dist-build", nil)
+	s.makeTarget("dist", root, root)
+	corpus := rpmtest.NewCorpus(1)
+	var builds []int64
+	for source := range rpms / perBuild {
+		builds = append(builds, s.fill(root, corpus, source, 0))
+	}
+	for from := 0; from < len(builds); from += 500 {
+		s.put(root, builds[from:min(from+500, len(builds))]...)
+	}
+	s.check(s.SyncCounters(s.ctx()))
+	s.start()
+	id := s.waitFor(root, 0)["id"].(int64)
+	s.waitLinked("dist-build", id)
+	read := func(tb testing.TB, name string) []byte {
+		f, err := s.OpenFile(context.Background(), "dist-build", id, "x86_64/repodata/"+name)
+		s.check(err)
+		raw, err := io.ReadAll(f)
+		s.check(err)
+		return raw
+	}
+	var index repomd
+	s.check(xml.Unmarshal(read(b, "repomd.xml"), &index))
+	for name, file := range map[string]string{"repomd": "repomd.xml", "primary": strings.TrimPrefix(index.Data[0].Location.Href, "repodata/")} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				b.SetBytes(int64(len(read(b, file))))
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
+		})
+	}
 }

@@ -14,8 +14,14 @@ type Source interface {
 	TagID(ctx context.Context, key any) (int64, error)
 	// Links gives the whole inheritance as it is now.
 	Links(ctx context.Context) ([]Link, error)
-	// Kept gives the tags whose repository is kept up to date without being asked for: build tags of targets, and tags with repo.auto.
+	// LinksOf gives the part of Links that is of some tags.
+	LinksOf(ctx context.Context, tags []int64) ([]Link, error)
+	// Kept gives the tags whose repository is kept up to date without being asked for: build tags of targets, and tags with repo.auto. KeptOf gives
+	// those of them that are among some tags.
 	Kept(ctx context.Context) ([]int64, error)
+	KeptOf(ctx context.Context, tags []int64) ([]int64, error)
+	// BuildTags gives the build tag of each target.
+	BuildTags(ctx context.Context) (map[int64]int64, error)
 	// TagsWith gives the tags that an external repository is linked to.
 	TagsWith(ctx context.Context, externalRepo int64) ([]int64, error)
 	// Content gives what a repository of the tag holds as of the event.

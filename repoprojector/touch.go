@@ -20,11 +20,24 @@ func (n *news) note(at int64, e events.Event) {
 			n.touch(at, e.ID) // the repository must be found under the new name
 		}
 	case events.TagExtraSet:
-		n.graph = n.graph || e.Key == tagmodel.AutoRepo
+		if e.Key == tagmodel.AutoRepo {
+			n.cast(e.ID)
+		}
 	case events.TagExtraRemoved:
-		n.graph = n.graph || e.Key == tagmodel.AutoRepo
-	case events.TagDeleted, events.TagInheritanceChanged, events.TargetSet, events.TargetRemoved:
-		n.graph = true // not for a new tag: nothing follows it before one of these says so
+		if e.Key == tagmodel.AutoRepo {
+			n.cast(e.ID)
+		}
+	case events.TagCreated: // it may be one that was deleted, and a target may still build in it
+		n.cast(e.ID)
+	case events.TagDeleted:
+		n.cast(e.ID)
+		n.relink(e.ID)
+	case events.TagInheritanceChanged:
+		n.relink(e.ID)
+	case events.TargetSet:
+		n.target(e)
+	case events.TargetRemoved:
+		n.target(events.TargetSet{ID: e.ID})
 	case events.ExternalRepoSet:
 		n.touchExternal(at, e.ID)
 	case events.ExternalRepoRemoved:

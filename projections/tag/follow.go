@@ -9,9 +9,10 @@ import (
 	"moromi/projections/query"
 )
 
-// AllLinks gives the whole inheritance as it is now: From, ID, MaxDepth and Intransitive of each link.
-func AllLinks(ctx context.Context, db query.DB) ([]Link, error) {
-	rows, err := db.Query(ctx, `select tag_id, parent_id, maxdepth, intransitive from tag_inheritance where active order by tag_id, priority`)
+// AllLinks gives the inheritance of some tags, or of all if tags is nil, as it is now: From, ID, MaxDepth and Intransitive of each link.
+func AllLinks(ctx context.Context, db query.DB, tags []int64) ([]Link, error) {
+	rows, err := db.Query(ctx, `select tag_id, parent_id, maxdepth, intransitive from tag_inheritance where active and ($1::bigint[] is null or tag_id = any($1))
+		order by tag_id, priority`, tags)
 	if err != nil {
 		return nil, fmt.Errorf("inheritance: %w", err)
 	}
@@ -25,13 +26,29 @@ func AllLinks(ctx context.Context, db query.DB) ([]Link, error) {
 const AutoRepo = "repo.auto"
 
 // KeptCurrent gives the tags whose repositories are to be kept current without being asked for: the build tags of targets, and the tags whose
-// extra setting AutoRepo is true.
-func KeptCurrent(ctx context.Context, db query.DB) ([]int64, error) {
-	return ids(ctx, db, `select tag_id from tag_config where active and tag_id in (
-			select build_tag from build_target_config where active
+// extra setting AutoRepo is true; of some tags, or of all if tags is nil.
+func KeptCurrent(ctx context.Context, db query.DB, tags []int64) ([]int64, error) {
+	return ids(ctx, db, `select tag_id from tag_config where active and ($1::bigint[] is null or tag_id = any($1)) and tag_id in (
+			select build_tag from build_target_config where active and ($1::bigint[] is null or build_tag = any($1))
 			union all
-			select tag_id from tag_extra where active and key = '`+AutoRepo+`' and value not in ('false', 'null', '0', '""', '[]', '{}'))
-		order by tag_id`)
+			select tag_id from tag_extra where active and ($1::bigint[] is null or tag_id = any($1)) and key = '`+AutoRepo+`'
+				and value not in ('false', 'null', '0', '""', '[]', '{}'))
+		order by tag_id`, tags)
+}
+
+// BuildTags gives the build tag of each target.
+func BuildTags(ctx context.Context, db query.DB) (map[int64]int64, error) {
+	rows, err := db.Query(ctx, `select build_target_id, build_tag from build_target_config where active`)
+	if err != nil {
+		return nil, fmt.Errorf("build tags: %w", err)
+	}
+	out := map[int64]int64{}
+	var target, tag int64
+	_, err = pgx.ForEachRow(rows, []any{&target, &tag}, func() error {
+		out[target] = tag
+		return nil
+	})
+	return out, err
 }
 
 // WithExternalRepo gives the tags that an external repository is linked to.

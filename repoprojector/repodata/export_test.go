@@ -13,3 +13,13 @@ func (p Packages) Cuts() [][]Package {
 	}
 	return out
 }
+
+// Whole tells whether the store has all blocks of a version.
+func (s *Store) Whole(v *Version) bool {
+	for _, key := range v.blocks {
+		if !s.used(hexPath(blockDir, key)) {
+			return false
+		}
+	}
+	return true
+}

@@ -24,6 +24,8 @@ type Store struct {
 	enc   *zstd.Encoder
 	dec   *zstd.Decoder
 	clock func() time.Time
+
+	versions versionCache
 }
 
 // errDamaged says that a cached file is not what was written. It is treated as absent.
@@ -53,7 +55,7 @@ func OpenStore(root *os.Root, clock func() time.Time) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open repodata store: %w", err)
 	}
-	return &Store{root, enc, dec, clock}, nil
+	return &Store{root: root, enc: enc, dec: dec, clock: clock}, nil
 }
 
 // castagnoli is the polynomial that processors compute.

@@ -149,16 +149,6 @@ func (s *Store) DropDamaged(v *Version) {
 	}
 }
 
-// Whole tells whether the store has all blocks of a version.
-func (s *Store) Whole(v *Version) bool {
-	for _, key := range v.blocks {
-		if !s.used(hexPath(blockDir, key)) {
-			return false
-		}
-	}
-	return true
-}
-
 // Open opens one of a version's files by its name, repomd.xml among them. The error wraps fs.ErrNotExist if there is no such file; a reading fails if the
 // store has lost a block of it. The caller must not use the reader from several goroutines.
 func (s *Store) Open(v *Version, name string) (*Reader, error) {
@@ -263,11 +253,26 @@ func (s *Store) PutVersion(name string, v *Version) error {
 		return fmt.Errorf("keep version %s: %w", name, err)
 	}
 	b := binary.BigEndian.AppendUint32([]byte(versionMagic), checksum(body))
-	return s.write(path.Join(versionDir, name), s.enc.EncodeAll(body, b))
+	if err := s.write(path.Join(versionDir, name), s.enc.EncodeAll(body, b)); err != nil {
+		return err
+	}
+	s.versions.put(name, v)
+	return nil
 }
 
-// Version gives a kept version; the error wraps fs.ErrNotExist when there is none that is whole.
+// Version gives a kept version; the error wraps fs.ErrNotExist when there is none that is whole. Whether the store has its blocks shows when it is read.
 func (s *Store) Version(name string) (*Version, error) {
+	if v := s.versions.get(name); v != nil {
+		return v, nil
+	}
+	v, err := s.readVersion(name)
+	if err == nil {
+		s.versions.put(name, v)
+	}
+	return v, err
+}
+
+func (s *Store) readVersion(name string) (*Version, error) {
 	b, err := s.root.ReadFile(path.Join(versionDir, name))
 	if err != nil {
 		return nil, fmt.Errorf("read version %s: %w", name, err)
@@ -301,7 +306,10 @@ func (s *Store) decodeVersion(b []byte) (*Version, error) {
 }
 
 // DropVersions forgets the versions under a name.
-func (s *Store) DropVersions(name string) error { return s.root.RemoveAll(path.Join(versionDir, name)) }
+func (s *Store) DropVersions(name string) error {
+	defer s.versions.drop(name)
+	return s.root.RemoveAll(path.Join(versionDir, name))
+}
 
 // VersionNames gives the names under which versions are kept, in no order.
 func (s *Store) VersionNames() ([]string, error) {
@@ -327,7 +335,7 @@ func (s *Store) PruneBlocks(before time.Time) (int, error) {
 	}
 	needed := map[blockKey]bool{}
 	for _, name := range names {
-		v, err := s.Version(name)
+		v, err := s.readVersion(name)
 		if err != nil {
 			continue // it is damaged or was dropped just now: it is made again when it is asked for
 		}

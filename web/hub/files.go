@@ -35,6 +35,8 @@ type files struct {
 	repos RepoFiles // nil: all files of repositories are files
 	key   []byte    // the public key that repositories are signed with; nil: they are not
 	log   *slog.Logger
+	// remote gives a client's address.
+	remote func(*http.Request) string
 }
 
 // repoKeyName is where the public key of repositories is, as if it were a file of the topdir.

@@ -53,14 +53,26 @@ func (p repoPath) rel() string { return path.Join("repos", p.tag, strconv.Format
 
 // repoFile serves a file of a repository out of the blocks.
 func (f *files) repoFile(w http.ResponseWriter, r *http.Request, p repoPath, rel string) {
-	file, err := f.repos.OpenFile(r.Context(), p.tag, p.id, p.name)
+	file, err := f.repos.OpenFile(f.asked(r), p.tag, p.id, p.name)
 	f.sendRepoFile(w, r, file, err, rel)
+}
+
+// repoRetry is in how many seconds who is sent away should come again: a repository of the past takes one or two.
+const repoRetry = "5"
+
+// asked is the request's context with the client's address in it.
+func (f *files) asked(r *http.Request) context.Context {
+	return repoprojector.WithAsker(r.Context(), f.remote(r))
 }
 
 func (f *files) sendRepoFile(w http.ResponseWriter, r *http.Request, file *repoprojector.File, err error, rel string) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		http.NotFound(w, r)
+		return
+	case errors.Is(err, repoprojector.ErrBusy):
+		w.Header().Set("Retry-After", repoRetry)
+		plain(w, http.StatusServiceUnavailable, "Too many repositories of the past are asked for at once. Ask again in some seconds.")
 		return
 	case err != nil:
 		f.log.ErrorContext(r.Context(), "file of a repository", "path", rel, "error", err)
@@ -99,13 +111,14 @@ func (f *files) serveAt(w http.ResponseWriter, r *http.Request) {
 		f.serve(w, r, below)
 		return
 	}
-	id, tag, begin, err := f.repos.At(r.Context(), parts[0], event)
+	ctx := f.asked(r)
+	id, tag, begin, err := f.repos.At(ctx, parts[0], event)
 	var file *repoprojector.File
 	switch {
 	case err == nil && id != 0:
-		file, err = f.repos.OpenFile(r.Context(), parts[0], id, parts[3])
+		file, err = f.repos.OpenFile(ctx, parts[0], id, parts[3])
 	case err == nil:
-		file, err = f.repos.OpenAt(r.Context(), tag, begin, parts[3])
+		file, err = f.repos.OpenAt(ctx, tag, begin, parts[3])
 	}
 	f.sendRepoFile(w, r, file, err, parts[3])
 }
