@@ -52,6 +52,7 @@ type Projector struct {
 	// views and latestOf are what is known of repositories by their ids, and of the newest of a tag by its name
 	views    *projections.Memo[int64, view]
 	latestOf *projections.Memo[string, int64]
+	recent   *projections.Memo[string, []int64]
 	// composing and remaking are what readers ask for that is no longer at hand
 	composing singleflight.Group
 	remaking  *remakes
@@ -84,6 +85,7 @@ func New(c Config) (*Projector, error) {
 	p := &Projector{Config: c, inbox: newInbox(), ready: newBroadcast(), linked: newBroadcast(), files: newFiles(), remaking: newRemakes(), untidy: make(chan struct{}, 1)}
 	p.states.forget()
 	p.views, p.latestOf = projections.NewMemo[int64, view](p.Service.Models, "repo", "name"), projections.NewMemo[string, int64](p.Service.Models, "repo", "name")
+	p.recent = projections.NewMemo[string, []int64](p.Service.Models, "repo", "name")
 	var err error
 	if p.store, p.cache, err = c.openCache(); err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,6 +69,26 @@ func (p *Projector) OpenFile(ctx context.Context, tagName string, id int64, name
 		return nil, err
 	}
 	return p.open(ctx, v, name)
+}
+
+// OpenRecent opens a file of metadata, whose name has its checksum in it, by its name in the directory of one of the tag's newest repositories: for clients
+// that have read the repomd.xml behind "latest" just before that led to another. The error wraps fs.ErrNotExist if none has it.
+func (p *Projector) OpenRecent(ctx context.Context, tagName, name string) (*File, error) {
+	dir, file, ok := strings.Cut(name, "/repodata/")
+	if !ok || file == repodata.RepomdName {
+		return nil, notThere("file", name)
+	}
+	ids, err := p.recent.Get(tagName, func() ([]int64, error) { return repomodel.Recent(ctx, p.DB, tagName, keptVersions) })
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		v, err := p.store.Version(strconv.FormatInt(id, 10) + "/" + dir)
+		if err == nil && slices.ContainsFunc(v.Files, func(f repodata.File) bool { return f.Name == file }) {
+			return p.OpenFile(ctx, tagName, id, name)
+		}
+	}
+	return nil, notThere("file", name)
 }
 
 // viewRepo gives the view of a repository that is READY or EXPIRED.

@@ -32,6 +32,16 @@ func LatestOf(ctx context.Context, db query.DB, tagName string) (int64, error) {
 		order by create_event desc, repo.id desc limit 1`, tagName)
 }
 
+// Recent gives the ids of the newest READY build repositories of a tag with its own options, the newest first, at most n.
+func Recent(ctx context.Context, db query.DB, tagName string, n int) ([]int64, error) {
+	rows, err := db.Query(ctx, `select repo.id from repo join tag on tag.id = tag_id where tag.name = $1 and state = 1 and not dist and custom_opts = '{}'
+		order by create_event desc, repo.id desc limit $2`, tagName, n)
+	if err != nil {
+		return nil, fmt.Errorf("recent repositories: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int64])
+}
+
 // Beginning gives the newest READY or EXPIRED build repository with a tag's own options that has what came of the tag's change at an event; 0 if there
 // is none.
 func Beginning(ctx context.Context, db query.DB, tag, event int64) (int64, error) {

@@ -19,6 +19,8 @@ type RepoFiles interface {
 	Latest(ctx context.Context, tagName string) (int64, error)
 	// OpenFile opens a file of a repository by its name within the repository.
 	OpenFile(ctx context.Context, tagName string, id int64, name string) (*repoprojector.File, error)
+	// OpenRecent opens a file of metadata of one of the tag's newest repositories.
+	OpenRecent(ctx context.Context, tagName, name string) (*repoprojector.File, error)
 	// At finds the repository that a tag has as of an event: its id, or 0 and by which event of the tag OpenAt knows it.
 	At(ctx context.Context, tagName string, at int64) (id, tag, begin int64, err error)
 	// OpenAt opens a file of a repository that is none of the kept ones.
@@ -27,9 +29,10 @@ type RepoFiles interface {
 
 // repoPath is an address below repos/: TAG/ID/NAME.
 type repoPath struct {
-	tag  string
-	id   int64
-	name string
+	tag    string
+	id     int64
+	name   string
+	latest bool // it was asked for as the latest
 }
 
 // repoPath takes an address below the topdir apart and finds which repository "latest" is. ok is false for one of nothing in a numbered repository.
@@ -41,6 +44,7 @@ func (f *files) repoPath(ctx context.Context, rel string) (p repoPath, ok bool) 
 	p.tag, p.name = parts[1], parts[3]
 	var err error
 	if parts[2] == "latest" {
+		p.latest = true
 		p.id, err = f.repos.Latest(ctx, p.tag)
 	} else {
 		p.id, err = strconv.ParseInt(parts[2], 10, 64)
@@ -54,6 +58,9 @@ func (p repoPath) rel() string { return path.Join("repos", p.tag, strconv.Format
 // repoFile serves a file of a repository out of the blocks.
 func (f *files) repoFile(w http.ResponseWriter, r *http.Request, p repoPath, rel string) {
 	file, err := f.repos.OpenFile(f.asked(r), p.tag, p.id, p.name)
+	if p.latest && errors.Is(err, fs.ErrNotExist) { // "latest" has become another since the client read repomd.xml
+		file, err = f.repos.OpenRecent(r.Context(), p.tag, p.name)
+	}
 	f.sendRepoFile(w, r, file, err, rel)
 }
 
