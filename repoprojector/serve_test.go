@@ -237,3 +237,51 @@ func BenchmarkServe(b *testing.B) {
 		})
 	}
 }
+
+// TestFilesAreThinned: the files of a tag's last repositories stay in the topdir, older ones are served only, and are what they were.
+func TestFilesAreThinned(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.lazy = true
+	root := s.makeTag("dist-build", nil)
+	s.makeTarget("dist", root, root)
+	const repos = 5
+	var builds []int64
+	for i := range repos {
+		n := fmt.Sprintf("p%d", i)
+		s.list(root, n, false)
+		builds = append(builds, s.importBuild(n, "1", [2]string{n, "x86_64"}))
+	}
+	s.put(root, builds[0])
+	s.start()
+	var ids []int64
+	want := map[int64]map[string]string{}
+	fetch := func(id int64) map[string]string {
+		return s.fetch("x86_64", func(name string) (*repoprojector.File, error) { return s.OpenFile(s.ctx(), "dist-build", id, name) })
+	}
+	for i := range repos {
+		var at int64
+		if i > 0 {
+			at = s.put(root, builds[i])
+		}
+		id := s.waitFor(root, at)["id"].(int64)
+		s.waitLinked("dist-build", id)
+		ids, want[id] = append(ids, id), fetch(id)
+	}
+	s.stop() // it tidies up after the link is set
+	s.start()
+	for i, id := range ids {
+		dir := filepath.Join(s.dir("dist-build", id), "x86_64")
+		_, err := os.Stat(filepath.Join(dir, "repodata"))
+		if there, wanted := err == nil, i >= len(ids)-3; there != wanted {
+			t.Errorf("repository %d of %d has its files: %v", i, len(ids), err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "blocklist")); err != nil {
+			t.Error(err)
+		}
+		if got := fetch(id); !maps.Equal(got, want[id]) {
+			t.Errorf("repository %d is %v, was %v", id, got, want[id])
+		}
+	}
+	checkDNF(t, filepath.Join(s.top, "repos/dist-build/latest/x86_64"), "p0-1-1.x86_64", "p1-1-1.x86_64", "p2-1-1.x86_64", "p3-1-1.x86_64", "p4-1-1.x86_64")
+}
