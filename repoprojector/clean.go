@@ -61,7 +61,7 @@ func (p *Projector) relink(ctx context.Context) error {
 			continue
 		}
 		if !p.written(dir) { // the process died before: it is served as it is
-			p.files.want(r.Tag, unwritten{r.ID, func(ctx context.Context) (*build, error) { return p.remakeRepo(ctx, r.ID) }})
+			p.files.want(r.Tag, r.ID, func(ctx context.Context) (*build, error) { return p.remakeRepo(ctx, r.ID) })
 			continue
 		}
 		if err := p.linkLatest(r.TagName, r.ID); err != nil {

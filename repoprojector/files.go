@@ -19,31 +19,38 @@ import (
 type files struct {
 	mu     sync.Mutex
 	wanted map[int64]unwritten // by tag
+	rested map[int64]time.Time // by tag: not to be written before
 	wake   chan struct{}
 	// written are the repositories whose files were written, by tag, as far as they are there: of the goroutine that writes.
 	written map[int64][]int64
 }
 
-// headStart is how long those who waited for a repository have it to themselves before its files are written, which takes all processors for a moment.
-const headStart = 200 * time.Millisecond
-
-// keptFiles is of how many repositories of a tag the files stay that were written: the one behind "latest", and those that somebody may just be reading.
-const keptFiles = 3
+const (
+	// keptFiles is of how many repositories of a tag the files stay that were written: the one behind "latest", and those that somebody may just be reading.
+	keptFiles = 3
+	// headStart is how long those who waited for a repository have it to themselves before its files are written, which takes all processors for a moment.
+	headStart = 200 * time.Millisecond
+	// leisure is how many times as long as it was written a tag then is left alone: the files of one with 60,000 rpms take a second, and one that changes
+	// all the time must not be written all the time.
+	leisure = 8
+)
 
 // unwritten is a repository whose files are wanted.
 type unwritten struct {
 	repo int64
 	get  func(context.Context) (*build, error)
+	due  time.Time
 }
 
 func newFiles() *files {
-	return &files{wanted: map[int64]unwritten{}, wake: make(chan struct{}, 1), written: map[int64][]int64{}}
+	return &files{wanted: map[int64]unwritten{}, rested: map[int64]time.Time{}, wake: make(chan struct{}, 1), written: map[int64][]int64{}}
 }
 
-func (f *files) want(tag int64, u unwritten) {
+// want has a repository of a tag written when its time comes.
+func (f *files) want(tag, repo int64, get func(context.Context) (*build, error)) {
 	f.mu.Lock()
-	if f.wanted[tag].repo < u.repo {
-		f.wanted[tag] = u
+	if f.wanted[tag].repo < repo {
+		f.wanted[tag] = unwritten{repo, get, later(time.Now().Add(headStart), f.rested[tag])}
 	}
 	f.mu.Unlock()
 	select {
@@ -52,33 +59,66 @@ func (f *files) want(tag int64, u unwritten) {
 	}
 }
 
-func (f *files) take() (u unwritten, ok bool) {
+// take gives one whose time has come; or when that of the next one comes, the zero time if there is none.
+func (f *files) take(now time.Time) (tag int64, u unwritten, ok bool, next time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for tag, u := range f.wanted {
-		delete(f.wanted, tag)
-		return u, true
+		if !u.due.After(now) {
+			delete(f.wanted, tag)
+			return tag, u, true, next
+		}
+		if next.IsZero() || u.due.Before(next) {
+			next = u.due
+		}
 	}
-	return u, false
+	return 0, u, false, next
+}
+
+// rest leaves a tag alone for a while after it was written.
+func (f *files) rest(tag int64, took time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	for t, until := range f.rested {
+		if until.Before(now) {
+			delete(f.rested, t)
+		}
+	}
+	f.rested[tag] = now.Add(leisure * took)
+	if u, ok := f.wanted[tag]; ok {
+		u.due = later(u.due, f.rested[tag])
+		f.wanted[tag] = u
+	}
 }
 
 // run writes one repository after the other until ctx ends.
 func (f *files) run(ctx context.Context, p *Projector) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-f.wake:
+		case <-timer.C:
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(headStart):
-		}
-		for u, ok := f.take(); ok && ctx.Err() == nil; u, ok = f.take() {
+		for {
+			begin := time.Now()
+			tag, u, ok, next := f.take(begin)
+			if !ok {
+				if !next.IsZero() {
+					timer.Reset(next.Sub(begin))
+				}
+				break
+			}
 			if err := p.writeFiles(ctx, u); err != nil && ctx.Err() == nil {
 				p.Log.Error("the files of a repository could not be written; it is served without them", "repo", u.repo, "error", err)
 			}
+			if ctx.Err() != nil {
+				return
+			}
+			f.rest(tag, time.Since(begin))
 		}
 	}
 }

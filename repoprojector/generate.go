@@ -68,7 +68,7 @@ func (p *Projector) publish(ctx context.Context, b *build, newest bool) error {
 	if p.LazyFiles {
 		latest, err := p.Service.RepoReady(ctx, commands.Actor{}, b.repo.ID)
 		if err == nil && latest {
-			p.files.want(b.state.tag, unwritten{b.repo.ID, func(context.Context) (*build, error) { return b, nil }})
+			p.files.want(b.state.tag, b.repo.ID, func(context.Context) (*build, error) { return b, nil })
 		}
 		return err
 	}
