@@ -33,6 +33,10 @@ func (b blocks) OpenAt(ctx context.Context, _, _ int64, name string) (*repoproje
 	return b.OpenFile(ctx, "", 0, name)
 }
 
+func (b blocks) OpenRecent(ctx context.Context, _, name string) (*repoprojector.File, error) {
+	return b.OpenFile(ctx, "", 0, name)
+}
+
 // TestSignedByBuilders signs the metadata that builders made, and serves a signature with the index that it is of: never one out of the blocks with an index from a file.
 func TestSignedByBuilders(t *testing.T) {
 	t.Parallel()
@@ -61,7 +65,7 @@ func TestSignedByBuilders(t *testing.T) {
 	if err := d.signRepo(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-	f := &files{top: top, repos: blocks{}, key: []byte("key"), log: slog.New(slog.DiscardHandler)}
+	f := &files{top: top, repos: blocks{}, key: []byte("key"), log: slog.New(slog.DiscardHandler), remote: func(*http.Request) string { return "" }}
 	for address, want := range map[string]string{
 		"repos-dist/dist/6/x86_64/repodata/repomd.xml.asc":       "signed repos-dist/dist/6/x86_64/repodata",
 		"repos-dist/dist/6/x86_64/debug/repodata/repomd.xml.asc": "signed repos-dist/dist/6/x86_64/debug/repodata",
