@@ -26,6 +26,7 @@ import (
 	rpmmodel "moromi/projections/rpm"
 	tagmodel "moromi/projections/tag"
 	taskmodel "moromi/projections/task"
+	"moromi/repoprojector"
 )
 
 // signer is a key that signs rpms.
@@ -349,6 +350,29 @@ func TestDistRepoSignatures(t *testing.T) {
 	}
 }
 
+// TestDistRepoElsewhere makes one on another volume, of what a tag had in the past, for the tag's own architectures.
+func TestDistRepoElsewhere(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	first, _ := signedTag(s)
+	s.start()
+	for _, b := range []string{"foo-1-1.x86_64", "foo-doc-1-1.noarch", "foo-debuginfo-1-1.x86_64"} {
+		spec, err := rpmmodel.ParseSpec(b)
+		s.check(err)
+		s.check(s.WriteSignedRPM(s.ctx(), s.admin, spec, first.id, false))
+	}
+	past := int64(s.Models.Position())
+	row, err := tagmodel.Get(s.ctx(), s.DB, tagmodel.Spec{Name: "dist"}, nil, false)
+	s.check(err)
+	s.list(row["id"].(int64), "foo", true) // blocked
+	task, id := s.distRepo("dist", []any{first.id}, map[string]any{"arch": []any{}, "skip_missing_signatures": true, "event": past, "volume": "big"})
+	s.succeeded(task)
+	dir := filepath.Join(s.top, "vol", "big", "repos-dist", "dist", fmt.Sprint(id))
+	if list := s.read(dir, "x86_64", "pkglist"); list != "Packages/f/foo-1-1.x86_64.rpm\nPackages/f/foo-debuginfo-1-1.x86_64.rpm\nPackages/f/foo-doc-1-1.noarch.rpm\n" {
+		t.Errorf("pkglist: %s", list)
+	}
+}
+
 // TestEmptyDistRepo makes one of an architecture that the tag has nothing for, and of one that nobody knows.
 func TestEmptyDistRepo(t *testing.T) {
 	t.Parallel()
@@ -455,10 +479,11 @@ func TestDistRepoRollback(t *testing.T) {
 			t.Errorf("latest leads to %s, not %d: %v", to, want, err)
 		}
 	}
-	one := make1()
+	zero := make1()
 	if _, err := s.RollbackDistRepo(s.ctx(), s.admin, tag, 0); err == nil {
 		t.Error("there was one to go back to")
 	}
+	one := make1()
 	two := make1()
 	leads(two)
 	back, err := s.RollbackDistRepo(s.ctx(), s.admin, tag, 0)
@@ -467,6 +492,20 @@ func TestDistRepoRollback(t *testing.T) {
 		t.Errorf("rolled back %+v", back)
 	}
 	s.check(s.Projector.SetLatestDist(s.ctx(), tag))
+	leads(one)
+	s.list(tag, "foo", false) // the tag changes
+	s.check(s.UpdateRepoEndEvents(s.ctx(), s.admin))
+	later, err := repoprojector.New(repoprojector.Config{Service: s.Service, DB: s.DB, Storage: s.Files, CacheDir: t.TempDir(), Clock: func() time.Time { return time.Now().Add(30 * 24 * time.Hour) }})
+	s.check(err)
+	defer later.Close()
+	for range 2 {
+		s.check(later.Sweep(s.ctx()))
+	}
+	for id, want := range map[int64]koji.RepoState{zero: koji.RepoDeleted, one: koji.RepoReady, two: koji.RepoReady} {
+		if st := s.repoState(id); st != want {
+			t.Errorf("repository %d is %s, not %s", id, st, want)
+		}
+	}
 	leads(one)
 	if refs, err := s.DeleteRepo(s.ctx(), s.admin, one); err != nil || refs != 1 {
 		t.Errorf("deleting it: %d, %v", refs, err)

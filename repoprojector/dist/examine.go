@@ -114,33 +114,32 @@ func (a *archRepo) look(x *member, recorded string) error {
 			return nil
 		}
 	}
-	got, err := a.readFile(x)
-	if err != nil {
+	got, payload, err := a.readFile(x)
+	switch {
+	case err != nil:
 		return err
-	}
-	if known && got != want {
+	case known && got != want:
 		return fault.New(fault.Generic, "the rpm %s is corrupt: its SHA-256 is %s, %s is on record", x.from, got, want)
+	case !known && payload != x.row["payloadhash"]:
+		return fault.New(fault.Generic, "the file %s is not of the rpm %s", x.from, x.nvra())
 	}
 	now.digest, x.pkg.Digest = got, got
 	a.seen.put(which, now)
 	return nil
 }
 
-// readFile reads a whole file and keeps what the metadata says of it. A signed copy must be one of the rpm that it is taken for.
-func (a *archRepo) readFile(x *member) (repodata.Digest, error) {
+// readFile reads a whole file, keeps what the metadata says of it and gives its digest and what Koji calls its payload hash.
+func (a *archRepo) readFile(x *member) (d repodata.Digest, payload string, err error) {
 	f, err := a.Storage.Open(x.from)
 	if err != nil {
-		return repodata.Digest{}, fault.Wrap(err, fault.Generic, "the rpm %s cannot be read", x.from)
+		return d, "", fault.Wrap(err, fault.Generic, "the rpm %s cannot be read", x.from)
 	}
 	defer f.Close()
 	fragment, h, err := repodata.ReadRPM(f)
 	if err != nil {
-		return repodata.Digest{}, fault.Wrap(err, fault.Generic, "the rpm %s is corrupt: %v", x.from, err)
+		return d, "", fault.Wrap(err, fault.Generic, "the rpm %s is corrupt: %v", x.from, err)
 	}
-	if h.SigMD5() != x.row["payloadhash"] {
-		return repodata.Digest{}, fault.New(fault.Generic, "the file %s is not of the rpm %s", x.from, x.nvra())
-	}
-	return fragment.Digest, a.Store.PutFragment(fragment)
+	return fragment.Digest, h.SigMD5(), a.Store.PutFragment(fragment)
 }
 
 // header reads an rpm's header.

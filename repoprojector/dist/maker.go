@@ -49,6 +49,7 @@ type Maker struct {
 	Config
 	seen    seen
 	wake    chan struct{} // holds one when tasks may wait
+	signed  chan signedCopy
 	mu      sync.Mutex
 	running map[int64]*job // by task, the children's among them
 }
@@ -67,7 +68,7 @@ var (
 
 // New makes a Maker.
 func New(c Config) *Maker {
-	return &Maker{Config: c, wake: make(chan struct{}, 1), running: map[int64]*job{}}
+	return &Maker{Config: c, wake: make(chan struct{}, 1), signed: make(chan signedCopy, maxSigned), running: map[int64]*job{}}
 }
 
 // Watch is for Engine.OnCommit: it takes note and returns at once.
@@ -79,6 +80,8 @@ func (m *Maker) Watch(commits []*events.Commit) {
 				if e.Method == commands.DistRepoMethod {
 					m.ring()
 				}
+			case events.RPMChecksummed:
+				m.noteSigned(e)
 			case events.TaskFreed:
 				m.halt(e.ID, errTaken)
 				m.ring()
@@ -136,6 +139,7 @@ func (m *Maker) held(id int64) bool {
 func (m *Maker) Run(ctx context.Context) {
 	var jobs sync.WaitGroup
 	defer jobs.Wait()
+	jobs.Go(func() { m.readAhead(ctx) })
 	seen := map[int64]time.Time{}
 	free := make(chan struct{}, maxTasks)
 	for {

@@ -129,10 +129,16 @@ func tagExternal(r *request, id int64) (any, error) {
 	return rows, err
 }
 
+// repoQuery gives repositories. "leads" tells which dist repositories "latest" leads to now: what it led to in the past is not kept.
 func repoQuery(r *request) *query.Query {
-	return r.stateful("repo", cols("id", "repo.id", "tag_name", "tag.name", "state", "repo.state", "dist", "repo.dist", "create_event", "repo.create_event",
+	leads := "l.repo_id is not null"
+	if r.event() != nil {
+		leads = "false"
+	}
+	return r.stateful("repo", cols("leads", leads, "rolled_back", "coalesce(l.rolled_back, false)", "id", "repo.id", "tag_name", "tag.name", "state", "repo.state", "dist", "repo.dist", "create_event", "repo.create_event",
 		"content_time", "created.time", "begin_event", "repo.begin_event", "end_event", "repo.end_event", "end_time", "ended.time",
 		"creation_time", "repo.creation_time", "state_time", "repo.state_time", "task_id", "repo.task_id")).
+		Join("left join dist_latest l on l.repo_id = repo.id").
 		Join("left join tag on tag.id = repo.tag_id").Join("left join events created on created.id = repo.create_event").Join("left join events ended on ended.id = repo.end_event")
 }
 
