@@ -38,6 +38,7 @@ type request struct {
 	multilib   storage.Path
 	zck        bool
 	zckDictDir string
+	delta      []int64 // dist repositories that delta rpms are made against
 }
 
 // read reads the parameters of a distRepo task: tag, repo_id, keys, task_opts. Errors are faults, but for those of the database.
@@ -159,7 +160,17 @@ func (r *request) readOptions() error {
 		}
 	}
 	if is("delta") {
-		return fault.New(fault.Generic, "The hub makes no delta rpms: leave delta out, or let builders make dist repositories (dist_repos = builders)")
+		list, _ := o["delta"].([]any)
+		for _, v := range list {
+			id, ok := v.(int64)
+			if !ok {
+				return fault.New(fault.Parameter, "Invalid delta: %v", v)
+			}
+			r.delta = append(r.delta, id)
+		}
+		if len(list) == 0 {
+			return fault.New(fault.Parameter, "Invalid delta: a list of repo ids is expected")
+		}
 	}
 	if r.zckDictDir != "" && !r.zck {
 		return fault.New(fault.Generic, "--zck-dict-dir makes no sense without --zck")

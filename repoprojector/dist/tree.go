@@ -28,6 +28,8 @@ const (
 	pkglistName  = "pkglist"
 	kojipkgsName = "kojipkgs"
 	manifestName = "repo_manifest" // among the task's output
+	// linksAtOnce is how many links are made one after the other.
+	linksAtOnce = 512
 	// maxComps bounds the group file that somebody uploaded; the largest known have a few megabytes.
 	maxComps = 256 << 20
 )
@@ -103,7 +105,9 @@ func (a *archRepo) fill(ctx context.Context, stage *storage.Stage, comps []byte)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)
-	g.Go(func() error { return a.link(ctx, stage) })
+	for part := range slices.Chunk(slices.Collect(maps.Values(a.members)), linksAtOnce) {
+		g.Go(func() error { return link(ctx, stage, part) })
+	}
 	for repo, list := range lists {
 		g.Go(func() error { return a.writeRepo(ctx, stage.Root, repo, list, comps) })
 	}
@@ -117,9 +121,9 @@ func (a *archRepo) fill(ctx context.Context, stage *storage.Stage, comps []byte)
 	return g.Wait()
 }
 
-// link gives the rpms their second names.
-func (a *archRepo) link(ctx context.Context, stage *storage.Stage) error {
-	for _, x := range a.members {
+// link gives rpms their second names.
+func link(ctx context.Context, stage *storage.Stage, list []*member) error {
+	for _, x := range list {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -142,21 +146,12 @@ func (a *archRepo) writeRepo(ctx context.Context, root *os.Root, dir string, lis
 	if err != nil {
 		return err
 	}
-	var more []zchunk
-	if a.zck {
-		temp, err := os.MkdirTemp("", "moromi-zchunk-")
-		if err != nil {
-			return err
-		}
+	temp, more, err := a.byPrograms(ctx, dir, list, v)
+	if temp != "" {
 		defer os.RemoveAll(temp) //nolint:errcheck // a directory of the system's own for what is temporary
-		if more, err = a.zchunks(ctx, temp, v); err != nil {
-			return err
-		}
-		var listed []repodata.File
-		for _, z := range more {
-			listed = append(listed, z.file)
-		}
-		v.Announce(listed...)
+	}
+	if err != nil {
+		return err
 	}
 	if a.Sign != nil {
 		if v.Signature, err = a.Sign(ctx, v.Repomd, made); err != nil {
@@ -166,8 +161,13 @@ func (a *archRepo) writeRepo(ctx context.Context, root *os.Root, dir string, lis
 	if err := a.Store.WriteFiles(ctx, root, dir, v); err != nil {
 		return err
 	}
-	for _, z := range more {
-		if err := z.place(root, dir); err != nil {
+	for _, x := range more {
+		if err := x.place(root, dir); err != nil {
+			return err
+		}
+	}
+	if temp != "" {
+		if err := placeDeltas(root, temp, dir); err != nil {
 			return err
 		}
 	}
@@ -181,6 +181,34 @@ func (a *archRepo) writeRepo(ctx context.Context, root *os.Root, dir string, lis
 		pkglist.WriteString(p.Href + "\n")
 	}
 	return writeFile(root, path.Join(dir, pkglistName), []byte(pkglist.String()))
+}
+
+// byPrograms has made what other programs make, delta rpms and zchunk files, in a directory that is the caller's to remove, and lists it in the metadata.
+func (a *archRepo) byPrograms(ctx context.Context, dir string, list []repodata.Package, v *repodata.Version) (temp string, more []attached, err error) {
+	if !a.zck && len(a.delta) == 0 {
+		return "", nil, nil
+	}
+	if temp, err = os.MkdirTemp("", "moromi-dist-"); err != nil {
+		return "", nil, err
+	}
+	if len(a.delta) > 0 {
+		if more, err = a.deltas(ctx, temp, dir, list); err != nil {
+			return temp, nil, err
+		}
+	}
+	if a.zck {
+		zchunks, err := a.zchunks(ctx, temp, v)
+		if err != nil {
+			return temp, nil, err
+		}
+		more = append(more, zchunks...)
+	}
+	files := make([]repodata.File, len(more))
+	for i, x := range more {
+		files[i] = x.file
+	}
+	v.Announce(files...)
+	return temp, more, nil
 }
 
 // manifest keeps the list of the files that are no rpms among the task's output, as kojid uploads it.

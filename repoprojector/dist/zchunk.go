@@ -4,15 +4,12 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -26,18 +23,10 @@ import (
 const (
 	zckProgram       = "zck"
 	zckHeaderProgram = "zck_read_header"
-	// maxProgramMessage bounds what is told of a program's messages.
-	maxProgramMessage = 500
 )
 
-// zchunk is a file of a repository in the form of zchunk: its chunks can be fetched one by one.
-type zchunk struct {
-	file repodata.File
-	from string // where it is
-}
-
 // zchunks makes those of a repository's metadata in a directory, a chunk for each package as createrepo_c has them, with dictionaries if there are any.
-func (a *archRepo) zchunks(ctx context.Context, dir string, v *repodata.Version) ([]zchunk, error) {
+func (a *archRepo) zchunks(ctx context.Context, dir string, v *repodata.Version) ([]attached, error) {
 	for _, p := range []string{zckProgram, zckHeaderProgram} {
 		if _, err := exec.LookPath(p); err != nil {
 			return nil, fault.New(fault.Generic, "zchunk files need the program %s, which the hub's machine does not have: install the package zchunk there, or leave zck out", p)
@@ -46,7 +35,7 @@ func (a *archRepo) zchunks(ctx context.Context, dir string, v *repodata.Version)
 	if err := checkDictDir(a.zckDictDir); err != nil {
 		return nil, err
 	}
-	var out []zchunk
+	var out []attached
 	for _, f := range v.Files {
 		if f.OpenChecksum == "" && f.Type != "group" || strings.HasPrefix(f.Type, "group_") { // the group file is there twice
 			continue
@@ -78,7 +67,7 @@ func checkDictDir(dir string) error {
 }
 
 // zchunk makes one file.
-func (a *archRepo) zchunk(ctx context.Context, dir string, v *repodata.Version, f repodata.File) (z zchunk, err error) {
+func (a *archRepo) zchunk(ctx context.Context, dir string, v *repodata.Version, f repodata.File) (z attached, err error) {
 	name := strings.TrimSuffix(f.Name[strings.IndexByte(f.Name, '-')+1:], ".gz") // primary.xml
 	plain := filepath.Join(dir, name)
 	if err := a.unpack(plain, v, f); err != nil {
@@ -148,42 +137,3 @@ func zchunkHeader(text []byte) (size int64, checksum string, err error) {
 	size, err = strconv.ParseInt(string(sizes[1]), 10, 64)
 	return size, string(sums[1]), err
 }
-
-func sumFile(name string) (size int64, checksum string, err error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return 0, "", err
-	}
-	defer f.Close()
-	sum := sha256.New()
-	size, err = io.Copy(sum, f)
-	return size, hex.EncodeToString(sum.Sum(nil)), err
-}
-
-// place puts the file into a repository's metadata.
-func (z *zchunk) place(root *os.Root, dir string) error {
-	in, err := os.Open(z.from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := root.OpenFile(path.Join(dir, "repodata", z.file.Name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Sync(), out.Close())
-}
-
-// run runs a program and gives its output.
-func run(ctx context.Context, program string, args ...string) ([]byte, error) {
-	var out, messages bytes.Buffer
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Stdout, cmd.Stderr = &out, &messages
-	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("%s: %w: %s", program, err, clip(messages.Bytes()))
-	}
-	return out.Bytes(), nil
-}
-
-func clip(text []byte) []byte { return bytes.TrimSpace(text[:min(len(text), maxProgramMessage)]) }
