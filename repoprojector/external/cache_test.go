@@ -18,6 +18,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"golang.org/x/sys/unix"
+
 	"moromi/internal/rpm/rpmtest"
 	"moromi/repoprojector/external"
 	"moromi/repoprojector/repodata"
@@ -286,16 +288,32 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// waitFor waits until a file of the cache that is being fetched has so many bytes.
+// waitFor waits until a file of the cache that is being fetched has so many bytes. The kernel tells of each write.
 func waitFor(tb testing.TB, dir string, size int64) {
-	for tb.Context().Err() == nil {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		tb.Error(err)
+		return
+	}
+	told := os.NewFile(uintptr(fd), "inotify")
+	defer told.Close()
+	if _, err := unix.InotifyAddWatch(fd, filepath.Join(dir, "data"), unix.IN_MODIFY|unix.IN_CREATE); err != nil {
+		tb.Error(err)
+		return
+	}
+	stop := context.AfterFunc(tb.Context(), func() { _ = told.SetReadDeadline(time.Now()) })
+	defer stop()
+	for events := make([]byte, 4096); ; {
 		found, _ := filepath.Glob(filepath.Join(dir, "data", "*.part"))
 		for _, f := range found {
 			if st, err := os.Stat(f); err == nil && st.Size() == size {
 				return
 			}
 		}
-		time.Sleep(time.Millisecond)
+		if _, err := told.Read(events); err != nil {
+			tb.Error(err)
+			return
+		}
 	}
 }
 

@@ -60,6 +60,51 @@ func TestMergeAsMergerepo(t *testing.T) {
 	}
 }
 
+// TestMergeEpochs merges repositories that have a package of the same name, version, release and architecture with another epoch, as mergerepo_c does: Koji's
+// modes take it for the same package, of which the first counts, but for simple ones; bare takes it for another.
+func TestMergeEpochs(t *testing.T) {
+	t.Parallel()
+	bin, err := exec.LookPath("mergerepo_c")
+	if err != nil {
+		t.Skip("mergerepo_c is not installed")
+	}
+	with := func(name string, epoch int) rpmtest.Spec {
+		s := spec(name, "1", "x86_64", "")
+		s.SourceRPM, s.Epoch = "alpha-1-1.src.rpm", &epoch
+		return s
+	}
+	none := spec("alpha", "1", "x86_64", "")
+	none.SourceRPM = "alpha-1-1.src.rpm"
+	for name, tt := range map[string]struct {
+		repos [][]rpmtest.Spec
+		want  map[external.Mode]int
+	}{
+		"the higher one last":  {[][]rpmtest.Spec{{with("alpha", 0)}, {with("alpha", 1)}}, map[external.Mode]int{external.Koji: 1, external.Simple: 2, external.Bare: 2}},
+		"the higher one first": {[][]rpmtest.Spec{{with("alpha", 2)}, {with("alpha", 1)}}, map[external.Mode]int{external.Koji: 1, external.Simple: 2, external.Bare: 2}},
+		"none and 0":           {[][]rpmtest.Spec{{none}, {with("alpha", 0)}}, map[external.Mode]int{external.Koji: 1, external.Simple: 2, external.Bare: 1}},
+		"three":                {[][]rpmtest.Spec{{with("alpha", 1)}, {none}, {with("alpha", 1), with("alpha-libs", 1)}}, map[external.Mode]int{external.Koji: 2, external.Simple: 4, external.Bare: 3}},
+	} {
+		for mode, args := range map[external.Mode][]string{external.Koji: {"--koji"}, external.Simple: {"--koji", "--simple"}, external.Bare: {"--pkgorigins", "--all"}} {
+			t.Run(fmt.Sprintf("%s %s", name, mode), func(t *testing.T) {
+				t.Parallel()
+				var dirs []string
+				for _, specs := range tt.repos {
+					dir := t.TempDir()
+					writeRepo(t, dir, repodata.Gzip, specs...)
+					dirs = append(dirs, dir)
+				}
+				want, got := mergerepo(t, bin, args, "x86_64", nil, dirs, mode), mergeHere(t, mode, "x86_64", nil, dirs)
+				if d := cmp.Diff(want, got, cmp.AllowUnexported(merged{})); d != "" {
+					t.Errorf("(- mergerepo_c, + ours)\n%s", d)
+				}
+				if len(got.packages) != tt.want[mode] {
+					t.Errorf("%d packages, want %d: %q", len(got.packages), tt.want[mode], got.packages)
+				}
+			})
+		}
+	}
+}
+
 // randomSpecs makes packages of a few names, so that repositories have much in common. mergerepo_c goes through a repository in an order of its own,
 // so no two packages of one may stand for the same.
 func randomSpecs(r *rand.Rand, mode external.Mode) []rpmtest.Spec {
