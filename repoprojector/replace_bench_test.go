@@ -60,7 +60,7 @@ func benchmarkReplaced(b *testing.B, n int) {
 	}
 	s.check(s.SyncCounters(s.ctx()))
 	s.start()
-	s.waitFor(r.root, 0)
+	s.waitFirst(r.root)
 	uniform := func() int { return r.random.IntN(n / perBuild) }
 	popular := r.random.Perm(n / perBuild)
 	zipf := rand.NewZipf(r.random, skew, 1, uint64(n/perBuild-1))

@@ -217,7 +217,7 @@ func BenchmarkServe(b *testing.B) {
 	}
 	s.check(s.SyncCounters(s.ctx()))
 	s.start()
-	id := s.waitFor(root, 0)["id"].(int64)
+	id := s.waitFirst(root)["id"].(int64)
 	s.waitLinked("dist-build", id)
 	read := func(tb testing.TB, name string) []byte {
 		f, err := s.OpenFile(context.Background(), "dist-build", id, "x86_64/repodata/"+name)
