@@ -148,9 +148,9 @@ const (
 	// ones are made again from the ledger when somebody asks.
 	keptVersions = 32
 	// tidyEvery is after how many repositories the blocks are looked through: each leaves some 400 kB that only its successor's next one does without.
-	tidyEvery = 128
-	// composeTime is longer than any version takes to be composed.
-	composeTime = 10 * time.Minute
+	tidyEvery = 64
+	// composeTime is longer than nearly any version takes to be composed. One that takes longer makes the blocks again that it loses.
+	composeTime = 2 * time.Minute
 )
 
 // tidyVersions forgets the versions of superseded repositories and of past events, and deletes the blocks that none needs any more.
