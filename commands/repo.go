@@ -144,12 +144,21 @@ func (s *Service) DeleteRepo(ctx context.Context, a Actor, id int64) (references
 	if err != nil || len(refs) > 0 {
 		return len(refs), err
 	}
-	leading, err := repomodel.AllLeading(ctx, s.DB)
-	if err != nil || leading[id].RolledBack {
+	if held, err := s.rolledBackTo(ctx, id); err != nil || held {
 		return 1, err
 	}
 	_, err = s.decideRepoOfTag(ctx, a, "delete repo", id, func(t *repo.Tag, tag int64) ([]events.Event, error) { return t.Delete(tag, id) })
 	return 0, err
+}
+
+// rolledBackTo tells whether users of dist repositories were taken back to a repository.
+func (s *Service) rolledBackTo(ctx context.Context, id int64) (bool, error) {
+	tag, err := repomodel.TagOf(ctx, s.DB, id)
+	if err != nil || tag == 0 {
+		return false, err
+	}
+	l, ok, err := repomodel.LeadingOf(ctx, s.DB, tag)
+	return ok && l.ID == id && l.RolledBack, err
 }
 
 // Rollback is what became of "latest" of a tag's dist repositories.

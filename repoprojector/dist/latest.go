@@ -13,7 +13,7 @@ import (
 )
 
 // SetLatest lets the symlink "latest" of a tag's dist repositories lead to where the read models say. Several hubs may do it at once: whoever sets it looks again
-// afterwards, so the last one sets it right.
+// afterwards, so the last one sets it right. The error wraps fs.ErrNotExist if the repository's files are not there.
 func SetLatest(ctx context.Context, db query.DB, top *storage.Topdir, tag int64) error {
 	for last := int64(0); ; {
 		l, ok, err := repomodel.LeadingOf(ctx, db, tag)
@@ -40,8 +40,8 @@ func setLink(top *storage.Topdir, l repomodel.Leading) error {
 	if to, err := top.Readlink(link); err == nil && to == strconv.FormatInt(l.ID, 10) {
 		return nil
 	}
-	if _, err := top.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil // deleted, or the tag had another name
+	if _, err := top.Lstat(dir); err != nil {
+		return err
 	}
 	return top.Symlink(dir, link)
 }
@@ -59,7 +59,7 @@ func Relink(ctx context.Context, db query.DB, top *storage.Topdir) error {
 	}
 	var errs []error
 	for _, l := range all {
-		if err := setLink(top, l); err != nil {
+		if err := setLink(top, l); err != nil && !errors.Is(err, fs.ErrNotExist) { // one that is deleted, or whose tag had another name
 			errs = append(errs, fmt.Errorf("set the link to the latest dist repository of %s: %w", l.TagName, err))
 		}
 	}

@@ -40,7 +40,6 @@ func (m *Maker) carryOut(ctx context.Context, j *job) {
 	var result any
 	if err != nil {
 		m.Log.Warn("dist repository could not be made", "task", j.id, "error", err)
-		m.abandon(done, r, err)
 		m.logError(done, "tasks could not be canceled", j.id, m.Service.CancelTaskChildren(done, commands.Actor{}, j.id))
 	} else {
 		result = fmt.Sprintf("Dist repository #%d successfully generated", r.repo)
@@ -95,17 +94,6 @@ func reason(err error) (fault.Code, string) {
 	return fault.Generic, "the dist repository could not be made; the hub's log says why"
 }
 
-// abandon makes a repository that is not READY a PROBLEM.
-func (m *Maker) abandon(ctx context.Context, r *request, why error) {
-	if r == nil || r.state != koji.RepoInit {
-		return
-	}
-	_, message := reason(why)
-	if err := m.Service.RepoFailed(ctx, commands.Actor{}, r.repo, message); err != nil {
-		m.Log.Error("the state of a repository could not be recorded", "repo", r.repo, "error", err)
-	}
-}
-
 // make makes the repository of a task.
 func (m *Maker) make(ctx context.Context, j *job, r *request) error {
 	dir, err := r.place()
@@ -115,7 +103,8 @@ func (m *Maker) make(ctx context.Context, j *job, r *request) error {
 	switch r.state {
 	case koji.RepoInit:
 	case koji.RepoReady: // a process died before it told the task
-		return m.SetLatest(ctx, r.tagID)
+		m.link(ctx, r)
+		return nil
 	default:
 		return fault.New(fault.Generic, "Repo %d not in INIT state (got %s)", r.repo, r.state)
 	}
@@ -136,9 +125,16 @@ func (m *Maker) make(ctx context.Context, j *job, r *request) error {
 	if _, err := m.Service.RepoReady(ctx, commands.Actor{}, r.repo); err != nil {
 		return err
 	}
-	r.state = koji.RepoReady
 	m.Log.Info("dist repository made", "tag", r.tagName, "repo", r.repo, "task", j.id)
-	return m.SetLatest(ctx, r.tagID)
+	m.link(ctx, r)
+	return nil
+}
+
+// link sets the link "latest" for a repository that is whole without it.
+func (m *Maker) link(ctx context.Context, r *request) {
+	if err := m.SetLatest(ctx, r.tagID); err != nil {
+		m.Log.Warn("the link to the latest dist repository was not set", "tag", r.tagName, "error", err)
+	}
 }
 
 // rounds are the architectures in the order that Koji makes them: those that have no 32-bit partner first and, with multilib, the others when those are there.

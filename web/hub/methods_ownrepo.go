@@ -1,6 +1,9 @@
 package hub
 
 import (
+	"errors"
+	"io/fs"
+
 	"moromi/internal/fault"
 	"moromi/internal/storage"
 	"moromi/repoprojector/dist"
@@ -45,7 +48,9 @@ func (d Deps) rollbackDistRepo(c *Call, a Args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := dist.SetLatest(c.Context(), d.DB, d.Storage, tag); err != nil {
+	if err := dist.SetLatest(c.Context(), d.DB, d.Storage, tag); errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.Wrap(err, fault.Generic, "The files of repo %d are not there", done.To)
+	} else if err != nil {
 		return nil, err
 	}
 	answer := map[string]any{"repo_id": done.To, "previous": nil}
