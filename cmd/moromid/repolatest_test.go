@@ -36,6 +36,8 @@ type repoSite struct {
 	nvrs  []string // one of each package
 	next  int      // the one that is to be tagged or untagged
 	in    map[string]bool
+	// linked: the topdir's link to the latest repository was there, so it must stay.
+	linked bool
 }
 
 // makeRepoSite gives a site the build tag dist with the first half of its builds in it.
@@ -282,8 +284,9 @@ func (s *repoSite) wantReady(d *daemon, newest int64, ready map[int64]bool) bool
 	link, err := os.Readlink(filepath.Join(repos, "latest"))
 	if err == nil { // what it leads to is whole at any moment
 		err = checkIndex(func(name string) ([]byte, error) { return os.ReadFile(filepath.Join(repos, link, "x86_64", name)) })
-	} else if errors.Is(err, os.ErrNotExist) && len(ready) == 1 {
-		err = nil // the first one's files had no time to be written
+		s.linked = true
+	} else if errors.Is(err, os.ErrNotExist) && !s.linked {
+		err = nil // no files had time to be written yet
 	}
 	if err != nil {
 		s.Errorf("the link leads to %q: %v", link, err)
