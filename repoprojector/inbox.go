@@ -26,6 +26,7 @@ type news struct {
 	graph    bool               // everything of the following is to be looked at
 	relinked map[int64]bool     // tags whose inheritance changed
 	recast   map[int64]bool     // tags of which it may have changed whether they are kept
+	created  map[int64]bool     // tags that were made, or made again
 	targets  []events.TargetSet // of targets that changed; BuildTag is 0 for one that was removed
 	requests bool               // requests for repositories changed
 	tasks    bool               // a newRepo task is new or free again

@@ -333,3 +333,23 @@ func TestLifetimes(t *testing.T) {
 		t.Errorf("the newest was removed: %v", err)
 	}
 }
+
+// TestTagMadeAgain: a tag that was deleted and made again has repositories again, for a target that still builds in it.
+func TestTagMadeAgain(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	root := s.makeTag("dist-build", nil)
+	s.makeTarget("dist", root, root)
+	s.start()
+	s.waitFor(root, 0)
+	s.change(root, func(t *tag.Tag) ([]events.Event, error) { return t.Delete() })
+	s.until("the deletion is seen", func() bool { return s.repos(root, koji.RepoReady)[0]["end_event"] != nil })
+	arches := "x86_64"
+	made := s.change(root, func(t *tag.Tag) ([]events.Event, error) {
+		return t.Create(root, "dist-build", events.TagSettings{Arches: &arches}, nil)
+	})
+	s.waitFor(root, made)
+	other := s.makeTag("other", nil) // of a new tag nothing is made until something wants it
+	s.makeTarget("other", other, other)
+	s.waitFor(other, 0)
+}

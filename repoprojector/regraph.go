@@ -71,6 +71,16 @@ func (p *Projector) regraph(ctx context.Context, n *news) (changed bool, err err
 			delete(p.targets, t.ID)
 		}
 	}
+	for _, tag := range p.targets { // a tag that was deleted is made again, and a target still builds in it
+		if n.created[tag] {
+			n.cast(tag)
+		}
+	}
+	for tag := range n.created { // of any other that is new nothing is to be made yet
+		if p.followed[tag] {
+			n.cast(tag)
+		}
+	}
 	if len(n.relinked) > 0 {
 		if err := p.relinkGraph(ctx, slices.Sorted(maps.Keys(n.relinked))); err != nil {
 			return false, err

@@ -27,8 +27,8 @@ func (n *news) note(at int64, e events.Event) {
 		if e.Key == tagmodel.AutoRepo {
 			n.cast(e.ID)
 		}
-	case events.TagCreated: // it may be one that was deleted, and a target may still build in it
-		n.cast(e.ID)
+	case events.TagCreated:
+		n.created = n.mark(n.created, e.ID)
 	case events.TagDeleted:
 		n.cast(e.ID)
 		n.relink(e.ID)
