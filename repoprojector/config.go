@@ -15,6 +15,9 @@ import (
 	"moromi/repoprojector/repodata"
 )
 
+// DefaultLazyFrom is a LazyFrom from which on writing files would keep those who wait.
+const DefaultLazyFrom = 500
+
 // Config is what a Projector works with. Service, DB, Storage and CacheDir are needed; the rest has defaults.
 type Config struct {
 	Service *commands.Service
@@ -30,6 +33,8 @@ type Config struct {
 	// LazyFiles makes repositories READY as soon as they can be served (OpenFile), and writes the files of metadata afterwards, of the newest of a tag
 	// only. Else all files are written before.
 	LazyFiles bool
+	// LazyFrom excepts repositories with fewer rpms from LazyFiles: theirs are written in a few milliseconds, and who reads the topdir finds them at once.
+	LazyFrom int
 	// Sign gives the armored signature of a repomd.xml that was made at a time; nil: repositories are not signed. It must remember what it signed: repositories that are served
 	// without files ask for the signature anew each time.
 	Sign func(ctx context.Context, repomd []byte, made time.Time) ([]byte, error)

@@ -65,7 +65,7 @@ func (p *Projector) countMade() {
 // publish makes a repository READY. As in Koji, who sees it READY finds it behind the link "latest", if it is the tag's newest and its files are
 // written before: one of the tag as it is now always is.
 func (p *Projector) publish(ctx context.Context, b *build, newest bool) error {
-	if p.LazyFiles {
+	if p.LazyFiles && b.rpms() >= p.LazyFrom {
 		latest, err := p.Service.RepoReady(ctx, commands.Actor{}, b.repo.ID)
 		if err == nil && latest {
 			p.files.want(b.state.tag, b.repo.ID, func(context.Context) (*build, error) { return b, nil })

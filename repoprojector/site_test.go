@@ -40,12 +40,14 @@ type site struct {
 	source repoprojector.Source
 	lives  repoprojector.Lifetimes
 	lazy   bool
-	format repodata.Format
-	clock  func() time.Time
-	log    logBuffer
-	pulse  time.Duration // of external repositories
-	signs  func(context.Context, []byte, time.Time) ([]byte, error)
-	filled int64 // builds that fill made
+	// lazyFrom is Config.LazyFrom.
+	lazyFrom int
+	format   repodata.Format
+	clock    func() time.Time
+	log      logBuffer
+	pulse    time.Duration // of external repositories
+	signs    func(context.Context, []byte, time.Time) ([]byte, error)
+	filled   int64 // builds that fill made
 
 	*repoprojector.Projector
 	stop func()
@@ -72,7 +74,7 @@ func (s *site) check(err error) {
 func (s *site) start() {
 	s.tb.Helper()
 	p, err := repoprojector.New(repoprojector.Config{Service: s.Service, DB: s.DB, Storage: s.Files, CacheDir: s.cache, Source: s.source, Settling: 50 * time.Millisecond,
-		Log: slog.New(slog.NewTextHandler(&s.log, nil)), Clock: s.clock, ExternalPulse: s.pulse, Lifetimes: s.lives, LazyFiles: s.lazy, Sign: s.signs, Format: s.format})
+		Log: slog.New(slog.NewTextHandler(&s.log, nil)), Clock: s.clock, ExternalPulse: s.pulse, Lifetimes: s.lives, LazyFiles: s.lazy, LazyFrom: s.lazyFrom, Sign: s.signs, Format: s.format})
 	s.check(err)
 	s.Projector = p
 	s.Models.OnCommit(p.Watch)

@@ -81,7 +81,7 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	repos := repoprojector.Config{Service: st.service, DB: st.db, Storage: top, CacheDir: st.cacheDir("repodata"), Log: st.log, LazyFiles: lazy, Format: format}
+	repos := repoprojector.Config{Service: st.service, DB: st.db, Storage: top, CacheDir: st.cacheDir("repodata"), Log: st.log, LazyFiles: lazy, LazyFrom: repoprojector.DefaultLazyFrom, Format: format}
 	if signer != nil {
 		repos.Sign = signer.Sign
 	}
