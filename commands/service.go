@@ -65,6 +65,8 @@ type Service struct {
 	channels *projections.Memo[string, query.Row]
 	// hostChannels are the ids of hosts' channels by the host's id.
 	hostChannels *projections.Memo[int64, []int64]
+	// drawn are ids that were drawn ahead, by kind.
+	drawn map[string]*ahead
 	// moving is held by the commands that change the files of builds; see withBuildFiles.
 	moving chan struct{}
 	// sideTagging is held by the one command of this process that makes a side tag, so that rules that count them count all.
@@ -76,7 +78,7 @@ type Service struct {
 // NewService makes a service.
 func NewService(ledger events.Store, models *projections.Engine, db *pgxpool.Pool, log *slog.Logger, clock func() time.Time) *Service {
 	s := &Service{Ledger: ledger, Models: models, DB: db, Policies: NewPolicies(db, models, log), Decisions: NewDecisions(db, log, clock), Log: log, Clock: clock,
-		streams: newStreamCache(streamCacheSize), perms: projections.NewMemo[int64, []string](models, "user", "catalog"),
+		streams: newStreamCache(streamCacheSize), drawn: newAhead(), perms: projections.NewMemo[int64, []string](models, "user", "catalog"),
 		channels: projections.NewMemo[string, query.Row](models, "channel", "host"), hostChannels: projections.NewMemo[int64, []int64](models, "channel", "host"), Repos: DefaultRepoConfig(), Notify: DefaultNotifyConfig(),
 		SideTag: DefaultSideTagConfig(), FailedTree: DefaultFailedTreeConfig(), sideTagging: make(chan struct{}, 1),
 		naming: make(chan struct{}, 1), moving: make(chan struct{}, maxFileCommands), listing: make(chan struct{}, maxListings)}

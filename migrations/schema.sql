@@ -1175,7 +1175,7 @@ CREATE INDEX task_by_completion ON task USING btree (completion_time);
 
 CREATE INDEX task_by_create ON task USING btree (create_time);
 
-CREATE INDEX task_by_host ON task USING btree (host_id, state);
+CREATE INDEX task_by_host ON task USING btree (host_id, state) WHERE (host_id IS NOT NULL);
 
 CREATE UNIQUE INDEX task_by_label ON task USING btree (parent, label) WHERE (label IS NOT NULL);
 
@@ -1188,6 +1188,8 @@ CREATE INDEX task_by_parent ON task USING btree (parent, id) WHERE (parent IS NO
 CREATE INDEX task_by_start ON task USING btree (start_time);
 
 CREATE INDEX task_top ON task USING btree (id) WHERE (parent IS NULL);
+
+CREATE INDEX task_waiting ON task USING btree (channel_id, arch, priority, create_time, id) WHERE (state = 0);
 
 CREATE INDEX task_past_by_id ON task_past USING btree (id, since);
 

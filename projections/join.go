@@ -14,8 +14,8 @@ import (
 // joinEvents bounds what is written with a commit of the ledger, which everybody waits for. More is written beside the next ones.
 const joinEvents = 32
 
-// joinCheckpoint is moveCheckpoint that fails if the checkpoint was elsewhere.
-const joinCheckpoint = `with moved as (update checkpoint set position = $1 where position = $2 returning position) select 1 / count(*) from moved`
+// joinCheckpoint is moveCheckpoint that fails if the checkpoint, of which there always is one, was elsewhere.
+const joinCheckpoint = `update checkpoint set position = $1 + case position when $2 then 0 else 1 / (position - position) end`
 
 // Join implements pgledger.Follower: the rows of a few events are written in the transaction that appends them, if this engine writes the rows and has them up to
 // there. What cannot be applied is left to Run, which says so.

@@ -104,6 +104,7 @@ func (st *site) startParts(ctx context.Context, l net.Listener) (<-chan error, e
 		ended <- err
 		return err
 	})
+	st.background(ctx, "heap", giveHeapRoom)
 	st.background(ctx, "scheduler", st.service.Scheduler.Run)
 	st.background(ctx, "decisions of policies", st.service.Decisions.Run)
 	return ended, nil

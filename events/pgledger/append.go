@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"sync"
 	"time"
 
 	"moromi/events"
@@ -23,6 +24,7 @@ type request struct {
 	ctx    context.Context
 	writes []events.Write
 	after  []*request
+	rider  *Rider      // nil: none
 	answer chan answer // buffered: the writer never waits for a caller
 	failed bool        // not made, or nobody knows; the writer's, and seen by those that come after it
 }
@@ -52,8 +54,7 @@ func (l *Ledger) AppendChain(ctx context.Context, writes ...events.Write) ([]eve
 func (l *Ledger) Start(ctx context.Context, after []events.Started, writes ...events.Write) events.Started {
 	r := &request{ledger: l, ctx: ctx, writes: writes, answer: make(chan answer, 1)}
 	if err := l.enqueue(r, after); err != nil {
-		r.failed = true
-		r.answer <- answer{err: err}
+		r.end(answer{err: err})
 	}
 	return r
 }
@@ -78,6 +79,7 @@ func (l *Ledger) enqueue(r *request, after []events.Started) error {
 	if l.open.Err() != nil {
 		return l.failure(r.ctx, "append", nil)
 	}
+	r.board()
 	select {
 	case l.queue <- r:
 		return nil
@@ -111,6 +113,9 @@ func (r *request) Wait(ctx context.Context) ([]events.Appended, error) {
 func (r *request) end(a answer) {
 	r.failed = a.err != nil
 	r.after = nil // a long row of requests is not kept by its last
+	if r.rider != nil {
+		r.rider.leave(r, a)
+	}
 	r.answer <- a
 }
 
@@ -124,47 +129,80 @@ func (r *request) ready() bool {
 	return true
 }
 
-// write is the one writer of this process.
+// write is the one writer of this process. While a commit is on its way to the database it tells of the one before: those who asked for that have
+// work to do then, and the database has, too.
 func (l *Ledger) write() {
 	defer close(l.written)
 	w := &writer{connect: l.connect, clock: l.clock, follower: l.follower}
 	defer w.drop()
+	var untold *outcome
 	for {
-		var first *request
-		select {
-		case first = <-l.queue:
-		case <-l.open.Done():
+		first := l.await(untold)
+		if first == nil {
 			l.refuseQueued()
 			return
 		}
 		batch := l.collect(first)
 		if len(batch) == 0 {
+			l.tell(untold)
+			untold = nil
 			continue
 		}
 		ctx, cancel := context.WithTimeout(l.commits, commitTimeout)
-		began := time.Now()
-		answers, head, added, err := w.commit(ctx, batch)
+		began, before := time.Now(), untold
+		o, err := w.commit(ctx, batch, sync.OnceFunc(func() { l.tell(before) }))
 		cancel()
-		if err != nil {
-			err = fmt.Errorf("append: %w", unavailable(err))
-			l.log.Warn("ledger commit", "appends", len(batch), "took", time.Since(began), "error", err)
+		if untold = o; err == nil {
+			continue
 		}
-		for i, r := range batch {
-			if err != nil {
-				r.end(answer{err: err})
-			} else {
-				r.end(answers[i])
-			}
+		err = fmt.Errorf("append: %w", unavailable(err))
+		l.log.Warn("ledger commit", "appends", len(batch), "took", time.Since(began), "error", err)
+		for _, r := range batch {
+			r.end(answer{err: err})
 		}
-		if err == nil {
-			l.tail.add(added)
-			l.known.advance(head)
-			if len(added) > 0 {
-				select {
-				case l.wrote <- struct{}{}:
-				default:
-				}
-			}
+	}
+}
+
+// await waits for a request, and tells of the last commit if none is there. It gives nil when the ledger is closed.
+func (l *Ledger) await(untold *outcome) *request {
+	select {
+	case r := <-l.queue:
+		return r
+	default:
+		l.tell(untold)
+	}
+	select {
+	case r := <-l.queue:
+		return r
+	case <-l.open.Done():
+		return nil
+	}
+}
+
+// outcome is what became of a batch that was committed, as far as it could be.
+type outcome struct {
+	batch   []*request
+	answers []answer
+	head    events.Position   // the last position after it
+	added   []events.Recorded // what is new
+	told    bool
+}
+
+// tell gives the requests of a commit their answers, once.
+func (l *Ledger) tell(o *outcome) {
+	if o == nil || o.told {
+		return
+	}
+	o.told = true
+	for i, r := range o.batch {
+		r.end(o.answers[i])
+	}
+	l.tail.add(o.added)
+	l.known.advance(o.head)
+	if len(o.added) > 0 {
+		select {
+		case l.wrote <- struct{}{}:
+		default:
 		}
 	}
 }

@@ -48,25 +48,27 @@ type writer struct {
 	follower func() Follower
 }
 
-// commit writes what it can of a batch in one transaction. The answers are one for each request and valid when err is nil;
-// otherwise nothing is known of any (the transaction may or may not have been committed). head is the last position after it, added what is new.
-func (w *writer) commit(ctx context.Context, batch []*request) (answers []answer, head events.Position, added []events.Recorded, err error) {
+// commit writes what it can of a batch in one transaction. The outcome is valid when err is nil; otherwise nothing is known of any of the requests
+// (the transaction may or may not have been committed). meanwhile is called as soon as the database has something to do, or there is nothing for it.
+func (w *writer) commit(ctx context.Context, batch []*request, meanwhile func()) (o *outcome, err error) {
+	defer meanwhile()
 	if p, f := w.memory.plan(batch, w.clock); p != nil {
 		added := p.recorded()
-		if w.writeAt(ctx, p, f, added) {
-			return p.answers, f.head, added, nil
+		if w.writeAt(ctx, p, f, added, meanwhile) {
+			return &outcome{batch: batch, answers: p.answers, head: f.head, added: added}, nil
 		}
 		w.memory.forget()
 		if ctx.Err() != nil {
-			return nil, 0, nil, fmt.Errorf("commit: %w", ctx.Err())
+			return nil, fmt.Errorf("commit: %w", ctx.Err())
 		}
 	}
+	meanwhile()
 	return w.write(ctx, batch)
 }
 
 // writeAt commits a plan made from memory, in one round trip, if the ledger is as remembered. If it did not, or it is not known whether it did,
 // write finds out: under the lock, where the same batch meets either what memory held, or another head, at which this one cannot be written any more.
-func (w *writer) writeAt(ctx context.Context, p *plan, f *facts, added []events.Recorded) (made bool) {
+func (w *writer) writeAt(ctx context.Context, p *plan, f *facts, added []events.Recorded, meanwhile func()) (made bool) {
 	if w.conn == nil {
 		return false
 	}
@@ -76,13 +78,19 @@ func (w *writer) writeAt(ctx context.Context, p *plan, f *facts, added []events.
 	insert := b.Queue(sqlInsertAt, append(p.columns(), int64(before))...)
 	var rows int64
 	insert.Exec(func(t pgconn.CommandTag) error { rows = t.RowsAffected(); return nil })
+	if len(p.riders) > 0 {
+		insert.SQL = sqlInsertOnlyAt
+	}
+	p.ride(b)
 	if follower := w.follower(); follower != nil {
 		if done := follower.Join(before, added, func(sql string, args ...any) { b.Queue(sql, args...) }); done != nil {
 			insert.SQL = sqlInsertOnlyAt
 			defer func() { done(made) }()
 		}
 	}
-	if err := w.conn.SendBatch(ctx, b).Close(); err != nil {
+	sent := w.conn.SendBatch(ctx, b)
+	meanwhile()
+	if err := sent.Close(); err != nil {
 		w.rollback(ctx)
 		return false
 	}
@@ -94,27 +102,49 @@ func (w *writer) writeAt(ctx context.Context, p *plan, f *facts, added []events.
 }
 
 // write commits a batch by what the database holds: two round trips.
-func (w *writer) write(ctx context.Context, batch []*request) (answers []answer, head events.Position, added []events.Recorded, err error) {
+func (w *writer) write(ctx context.Context, batch []*request) (*outcome, error) {
 	facts, err := w.begin(ctx, batch)
 	if err != nil {
-		return nil, 0, nil, err
+		return nil, err
 	}
 	before := facts.head
 	p := decide(batch, facts, timeAfter(facts.at, w.clock))
 	if len(p.positions) == 0 {
 		w.rollback(ctx) // the answers come from what others committed; they hold whatever becomes of this transaction
-		return p.answers, facts.head, nil, nil
+		return &outcome{batch: batch, answers: p.answers, head: facts.head}, nil
 	}
 	b := &pgx.Batch{}
 	b.Queue(sqlInsert, p.columns()...)
+	p.ride(b)
 	b.Queue(sqlCommit)
 	if err := w.conn.SendBatch(ctx, b).Close(); err != nil {
 		w.rollback(ctx)
 		w.memory.forget()
-		return nil, 0, nil, fmt.Errorf("commit: %w", err)
+		switch {
+		case len(p.riders) == 0 || !refusal(err):
+			return nil, fmt.Errorf("commit: %w", err)
+		case len(batch) == 1:
+			batch[0].failed = true // those behind it may be to follow it
+			return &outcome{batch: batch, answers: []answer{{err: fmt.Errorf("append: %w", ErrRefused)}}, head: before}, nil
+		}
+		return w.apart(ctx, batch), nil
 	}
 	w.memory.learn(before, facts, p.at)
-	return p.answers, facts.head, p.recorded(), nil
+	return &outcome{batch: batch, answers: p.answers, head: facts.head, added: p.recorded()}, nil
+}
+
+// apart commits the requests of a batch one after the other, since one of their riders would have none of them made.
+func (w *writer) apart(ctx context.Context, batch []*request) *outcome {
+	all := &outcome{batch: batch, answers: make([]answer, len(batch))}
+	for i, r := range batch {
+		one, err := w.write(ctx, batch[i:i+1])
+		if err != nil {
+			all.answers[i].err, r.failed = fmt.Errorf("append: %w", unavailable(err)), true
+			continue
+		}
+		all.answers[i], all.head, all.added = one.answers[0], max(all.head, one.head), append(all.added, one.added...)
+	}
+	return all
 }
 
 // begin opens the transaction, takes the lock and looks up what the batch must know, in one round trip. A kept connection may have died

@@ -1,8 +1,10 @@
 package pgledger
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"moromi/events"
@@ -16,6 +18,7 @@ type plan struct {
 	streams, types       []string
 	ids                  [][16]byte // as the driver encodes it without a detour over text
 	datas, metas         [][]byte
+	riders               []*Rider // of the requests that have new rows
 }
 
 // columns are the arguments of sqlInsert.
@@ -28,6 +31,7 @@ func (p *plan) columns() []any {
 func decide(batch []*request, f *facts, at time.Time) *plan {
 	p := &plan{answers: make([]answer, len(batch)), at: at}
 	for i, r := range batch {
+		had := len(p.ids)
 		if !r.ready() {
 			p.answers[i].err = fmt.Errorf("append: %w", events.ErrBefore)
 		}
@@ -43,7 +47,11 @@ func decide(batch []*request, f *facts, at time.Time) *plan {
 			p.answers[i].at = append(p.answers[i].at, at)
 		}
 		r.failed = p.answers[i].err != nil
+		if r.rider != nil && len(p.ids) > had {
+			p.riders = append(p.riders, r.rider)
+		}
 	}
+	slices.SortStableFunc(p.riders, func(a, b *Rider) int { return cmp.Compare(a.order, b.order) })
 	return p
 }
 

@@ -20,7 +20,8 @@ create table task (
 create index task_by_parent on task (parent, id) where parent is not null;
 create unique index task_by_label on task (parent, label) where label is not null;
 create index task_active on task (state, priority, create_time) where state in (0, 1, 4);
-create index task_by_host on task (host_id, state);
+create index task_waiting on task (channel_id, arch, priority, create_time, id) where state = 0; -- the scheduler's order
+create index task_by_host on task (host_id, state) where host_id is not null;
 create index task_by_owner on task (owner, id);
 create index task_by_method on task (method, id);
 create index task_top on task (id) where parent is null;

@@ -20,6 +20,9 @@ func (s *Sessions) Begin(ctx context.Context, c Credentials, remote, method stri
 		sess, err := s.Check(ctx, c, remote, method)
 		return sess, nil, err
 	}
+	if err := s.others(ctx, c.ID); err != nil {
+		return nil, nil, err
+	}
 	var oldest time.Time
 	if s.cfg.Renewal >= 0 {
 		oldest = s.cfg.Clock().Add(-s.cfg.Renewal)
@@ -42,5 +45,6 @@ func (s *Sessions) Begin(ctx context.Context, c Credentials, remote, method stri
 		}
 		return nil, nil, err
 	}
+	s.remember(sess, exclusiveID)
 	return sess, claim, nil
 }

@@ -20,14 +20,18 @@ type Claim struct {
 	num  int64
 	prev *int64
 	pend *pendingClaim
+	ride *ride // nil: the number is stored
 }
 
 // Claim stores the call's number, or refuses the call with SequenceError or RetryError when another process stored the same or a later one
 // since Check. The caller ends every claim with exactly one of Keep and Release. A session or client without numbers gets a nil claim,
-// on which both do nothing.
+// on which both do nothing. A claim of Ride is ended with Finish instead.
 func (s *Sessions) Claim(ctx context.Context, sess *Session, method string) (*Claim, error) {
 	if !sess.LoggedIn() || sess.Callnum == nil {
 		return nil, nil
+	}
+	if err := s.others(ctx, sess.ID); err != nil {
+		return nil, err
 	}
 	c := s.newClaim(sess.ID, *sess.Callnum)
 	err := s.cfg.Pool.QueryRow(ctx, `with wait as materialized (select set_config('synchronous_commit', $4, true)),
@@ -70,8 +74,8 @@ func (s *Sessions) newClaim(id, num int64) *Claim {
 
 // commitWait is the synchronous_commit of a claim.
 func (s *Sessions) commitWait() string {
-	if s.cfg.WithLedger {
-		return "off"
+	if s.cfg.Ride != nil {
+		return "off" // the ledger's log has the number before the call's events: what waits for these to be on the disk need not wait for the number as well
 	}
 	return "on"
 }

@@ -49,9 +49,9 @@ type Config struct {
 	Renewal time.Duration
 	// AnyClientIP turns the binding of sessions to client addresses off (Koji's CheckClientIP = no).
 	AnyClientIP bool
-	// WithLedger says that the ledger is in this database, too: its log has a call's number before the call's events, so that what waits for
-	// the events to be on the disk need not wait for the number as well.
-	WithLedger bool
+	// Ride is for a ledger in this database, nil for another: a statement made with the first append of the context that it gives, in one transaction.
+	// The statement fails with division_by_zero if the append must not be made, and is refused with it; those of lower order come first.
+	Ride func(ctx context.Context, order int64, sql string, args ...any) (context.Context, Rider)
 }
 
 // Sessions makes and checks sessions. It is safe for concurrent use, and any number of hub processes may share one database.
@@ -62,10 +62,12 @@ type Sessions struct {
 	mu      sync.Mutex
 	touched map[int64]time.Time     // last use, not yet written
 	pending map[int64]*pendingClaim // claims of calls that run in this process
+	known   map[int64]standing      // sessions that changed something a while ago, as they were then
 }
 
 type pendingClaim struct {
 	callnum int64
+	rides   bool // it is not stored before the call's first change
 	done    chan struct{}
 }
 
@@ -85,6 +87,7 @@ func New(cfg Config) (*Sessions, error) {
 		passwords: NewPasswords(cfg.Pool, cfg.Clock),
 		touched:   map[int64]time.Time{},
 		pending:   map[int64]*pendingClaim{},
+		known:     map[int64]standing{},
 	}, nil
 }
 
@@ -269,14 +272,7 @@ func (s *Sessions) read(ctx context.Context, row pgx.Row, c Credentials, remote 
 
 // age expires a session, and its sub-sessions, once it is older than the renewal time.
 func (s *Sessions) age(ctx context.Context, sess *Session) error {
-	if sess.Expired || s.cfg.Renewal < 0 {
-		return nil
-	}
-	since := sess.Info.StartTime
-	if sess.Info.RenewTime != nil {
-		since = *sess.Info.RenewTime
-	}
-	if s.cfg.Clock().Sub(since) <= s.cfg.Renewal {
+	if sess.Expired || s.young(sess) {
 		return nil
 	}
 	if _, err := s.cfg.Pool.Exec(ctx, `update ops.sessions set expired = true where (id = $1 or master = $1) and not expired`, sess.ID); err != nil {

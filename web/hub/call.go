@@ -29,7 +29,9 @@ type request struct {
 	message string // why there is no session
 	outer   string // the name of the method that the client called
 	claim   claim
-	order   *xmlrpc.Order // of the members of the structs that the client sent
+	// admitted says that the outer method has begun, or a method in it.
+	admitted bool
+	order    *xmlrpc.Order // of the members of the structs that the client sent
 
 	reads    map[string]bool // the families of events that the answer is made from
 	personal bool            // the answer is made from more, or is not whole: it is for this request only
@@ -131,6 +133,17 @@ func (c *Call) HostID() (id int64, ok bool, err error) {
 	return *c.req.host, true, nil
 }
 
+// lookAgain asks the database for the session of a call that rode and was not admitted.
+func (r *request) lookAgain(ctx context.Context) error {
+	sess, taken, err := r.claim.taken.Instead(ctx)
+	r.claim = claim{taken: taken, tried: taken != nil}
+	if err != nil {
+		return err
+	}
+	r.session, r.perms, r.permed, r.host, r.hosted = sess, nil, false, nil, false
+	return sess.Lockout()
+}
+
 // claim is the call number of a request, taken before the first method that may change something and settled when the request is done.
 type claim struct {
 	taken   *auth.Claim
@@ -151,13 +164,17 @@ func (c *Call) takeClaim(outer string) error {
 	return nil
 }
 
-// settle keeps or releases the request's claim.
-func (r *request) settle(ctx context.Context, log *slog.Logger) {
-	if r.claim.changed {
-		r.claim.taken.Keep()
-		return
+// settle ends the request's claim. It gives what the call has come to, which ended with err.
+func (r *request) settle(ctx context.Context, log *slog.Logger, err error) error {
+	switch taken := r.claim.taken; {
+	case taken.Rides():
+		return taken.Finish(ctx, err)
+	case r.claim.changed:
+		taken.Keep()
+		return err
 	}
 	if err := r.claim.taken.Release(ctx); err != nil {
 		log.ErrorContext(ctx, "call number not released: a repeat will be refused", "error", err)
 	}
+	return err
 }

@@ -29,7 +29,12 @@ func (h *Hub) authenticate(r *http.Request, req *request, method string) error {
 	}
 	if m := h.methods[method]; m != nil && m.Write {
 		check = func() (sess *auth.Session, err error) {
-			sess, req.claim.taken, err = h.cfg.Sessions.Begin(r.Context(), *cred, req.remote, method)
+			if m.Appends {
+				sess, req.claim.taken, err = h.cfg.Sessions.Ride(r.Context(), *cred, req.remote, method)
+			}
+			if req.claim.taken == nil && err == nil {
+				sess, req.claim.taken, err = h.cfg.Sessions.Begin(r.Context(), *cred, req.remote, method)
+			}
 			req.claim.tried = req.claim.taken != nil
 			return sess, err
 		}
@@ -42,9 +47,7 @@ func (h *Hub) authenticate(r *http.Request, req *request, method string) error {
 	switch method {
 	case "exclusiveSession", "login", "logout":
 	default:
-		if sess.Locked {
-			return fault.New(fault.AuthLock, "User locked by another session")
-		}
+		return sess.Lockout()
 	}
 	return nil
 }

@@ -176,20 +176,36 @@ func (h *Hub) readCall(w http.ResponseWriter, r *http.Request, body []byte) (str
 }
 
 // call runs one request's outer method.
-func (h *Hub) call(r *http.Request, req *request, log *slog.Logger, name string, params []any) (any, error) {
+func (h *Hub) call(r *http.Request, req *request, log *slog.Logger, name string, params []any) (result any, err error) {
 	m := h.methods[name]
 	if m == nil {
 		return nil, invalidMethod(name)
 	}
-	defer func() { req.settle(r.Context(), log) }()
+	defer func() {
+		if err = req.settle(r.Context(), log, err); err != nil {
+			result = nil
+		}
+	}()
 	if err := h.authenticate(r, req, name); err != nil {
 		return nil, err
 	}
-	c := h.newCall(commands.InOrder(r.Context(), req.order), req, log, m)
+	req.outer = name
+	result, err = h.outer(req.claim.taken.Context(r.Context()), req, log, m, params)
+	if err != nil && req.claim.taken.Rides() && !req.admitted {
+		if err := req.lookAgain(r.Context()); err != nil {
+			return nil, err
+		}
+		return h.outer(r.Context(), req, log, m, params)
+	}
+	return result, err
+}
+
+// outer runs the method that the client called.
+func (h *Hub) outer(ctx context.Context, req *request, log *slog.Logger, m *Method, params []any) (any, error) {
+	c := h.newCall(commands.InOrder(ctx, req.order), req, log, m)
 	if err := c.lockOut(); err != nil {
 		return nil, err
 	}
-	req.outer = name
 	positional, kw := xmlrpc.SplitKwargs(params)
 	return c.invoke(positional, kw)
 }
@@ -249,6 +265,7 @@ func (c *Call) invoke(positional []any, kw map[string]any) (result any, err erro
 	if err := c.method.Auth.authorise(c); err != nil {
 		return nil, err
 	}
+	c.req.admitted = true
 	if c.method.Write {
 		if err := c.takeClaim(c.req.outer); err != nil {
 			return nil, err

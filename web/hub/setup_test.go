@@ -302,7 +302,7 @@ func setup(t testing.TB, change ...func(*hub.Config)) *site {
 	s := &site{t: t, domain: bootstrap(), pool: pgtest.DB(t), top: t.TempDir(), logs: &logs{}}
 	log := slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
-	if s.auth, err = auth.New(auth.Config{Pool: s.pool, Users: s.domain, Log: log, WithLedger: true}); err != nil {
+	if s.auth, err = auth.New(auth.Config{Pool: s.pool, Users: s.domain, Log: log}); err != nil {
 		t.Fatal(err)
 	}
 	top, err := storage.Open(s.top)

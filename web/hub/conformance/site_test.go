@@ -17,6 +17,7 @@ import (
 	"moromi/commands"
 	"moromi/commands/commandtest"
 	"moromi/commands/policy"
+	"moromi/events/pgledger"
 	"moromi/internal/koji"
 	"moromi/internal/storage"
 	"moromi/projections/catalog"
@@ -75,7 +76,9 @@ func newSite(t testing.TB, policy string) *site {
 	t.Cleanup(func() { s.check(top.Close()) })
 	s.service.Files = top
 	backend := hub.NewBackend(db, engine)
-	s.sessions, err = auth.New(auth.Config{Pool: db, Users: backend, Log: log})
+	s.sessions, err = auth.New(auth.Config{Pool: db, Users: backend, Log: log, Ride: func(ctx context.Context, order int64, sql string, args ...any) (context.Context, auth.Rider) {
+		return pgledger.WithRider(ctx, order, sql, args...)
+	}})
 	s.check(err)
 	notices := hub.NewNotices()
 	engine.OnCommit(notices.Watch)
