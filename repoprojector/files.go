@@ -131,7 +131,7 @@ func (p *Projector) writeFiles(ctx context.Context, u unwritten) error {
 	}
 	if repodata.Lost(err) { // of what was composed
 		p.writer.Forget()
-		if err = b.compose(ctx, b.key(), p.Clock()); err == nil {
+		if err = b.compose(ctx, b.key()); err == nil {
 			err = b.finish(ctx)
 		}
 	}

@@ -107,7 +107,7 @@ func (p *Projector) fill(ctx context.Context, started commands.StartedRepo, j jo
 	if err != nil {
 		return nil, err
 	}
-	b, err := p.newBuild(started, x, task)
+	b, err := p.newBuild(ctx, started, x, task)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (p *Projector) fill(ctx context.Context, started commands.StartedRepo, j jo
 	}
 	var g errgroup.Group
 	g.Go(b.begin)
-	g.Go(func() error { return b.compose(ctx, b.key(), p.Clock()) })
+	g.Go(func() error { return b.compose(ctx, b.key()) })
 	return b, g.Wait()
 }
 

@@ -259,7 +259,7 @@ func (p *Projector) compose(ctx context.Context, v view, dir string) (*repodata.
 		}
 		p.remaking.done(v.key)
 		p.countMade()
-		return b, b.compose(context.WithoutCancel(ctx), v.key, v.made)
+		return b, b.compose(context.WithoutCancel(ctx), v.key)
 	})
 	if err != nil {
 		return nil, err
@@ -283,7 +283,7 @@ func (p *Projector) remake(ctx context.Context, v view) (*build, error) {
 			return nil, err
 		}
 	}
-	b, err := p.newBuild(v.repo, x, nil)
+	b, err := p.newBuild(ctx, v.repo, x, nil)
 	if err != nil || v.repo.ID == 0 {
 		return b, err
 	}

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"moromi/internal/rpm/rpmtest"
 	"moromi/repoprojector"
@@ -136,6 +137,41 @@ func TestServed(t *testing.T) {
 		if !maps.Equal(got, want[what]) {
 			t.Errorf("%s after the cache was lost: %v, was %v", what, got, want[what])
 		}
+	}
+}
+
+// TestSameAfterLoss: a repository that is made again after the cache was lost is the same, byte for byte: who has its signature or its checksum finds it true.
+func TestSameAfterLoss(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.lazy = true
+	s.clock = func() time.Time { return time.Now().Add(90 * time.Minute) } // a repository has the time of its event
+	root := s.makeTag("dist-build", nil)
+	s.makeTarget("dist", root, root)
+	s.list(root, "foo", false)
+	at := s.put(root, s.importBuild("foo", "1", [2]string{"foo", "x86_64"}))
+	s.start()
+	id := s.waitFor(root, at)["id"].(int64)
+	s.waitLinked("dist-build", id)
+	index := func() string {
+		t.Helper()
+		f, err := s.OpenFile(s.ctx(), "dist-build", id, "x86_64/repodata/repomd.xml")
+		s.check(err)
+		raw, err := io.ReadAll(f)
+		s.check(err)
+		return string(raw)
+	}
+	first := index()
+	s.stop()
+	s.check(os.RemoveAll(filepath.Join(s.cache, "versions")))
+	s.start()
+	if again := index(); again != first {
+		t.Errorf("made again it is\n%s\nand was\n%s", again, first)
+	}
+	written, err := os.ReadFile(filepath.Join(s.dir("dist-build", id), "x86_64/repodata/repomd.xml"))
+	s.check(err)
+	if string(written) != first {
+		t.Errorf("its file is\n%s\nserved is\n%s", written, first)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"moromi/commands"
 	"moromi/events"
 	"moromi/internal/storage"
+	"moromi/projections/event"
 	"moromi/repoprojector/repodata"
 )
 
@@ -59,6 +60,7 @@ type build struct {
 	task   *int64
 	state  *state
 	layout layout
+	asOf   time.Time // of the event: made again, it has the same revision
 	format repodata.Format
 	dirs   map[string]repodata.Packages
 	root   *os.Root // the repository's directory
@@ -67,13 +69,17 @@ type build struct {
 }
 
 // newBuild makes a build of a tag's state with the options of a repository.
-func (p *Projector) newBuild(repo commands.StartedRepo, x *state, task *int64) (*build, error) {
+func (p *Projector) newBuild(ctx context.Context, repo commands.StartedRepo, x *state, task *int64) (*build, error) {
 	format, err := formatOf(x.content.Extra, p.Format)
 	if err != nil {
 		return nil, err
 	}
+	asOf, err := event.Time(ctx, p.DB, repo.Event)
+	if err != nil {
+		return nil, err
+	}
 	opts := optMap(repo.Opts)
-	b := &build{Projector: p, repo: repo, task: task, state: x, format: format, layout: layout{opts["src"], opts["debuginfo"], opts["separate_src"], format.Order}}
+	b := &build{Projector: p, repo: repo, task: task, state: x, asOf: asOf, format: format, layout: layout{opts["src"], opts["debuginfo"], opts["separate_src"], format.Order}}
 	b.dirs, err = x.dirsFor(b.layout)
 	return b, err
 }
@@ -86,8 +92,8 @@ func (b *build) rpms() (n int) {
 	return n
 }
 
-// compose makes the metadata of each directory as of a time and keeps it under a key, so that it can be served.
-func (b *build) compose(ctx context.Context, key string, made time.Time) error {
+// compose makes the metadata of each directory and keeps it under a key, so that it can be served.
+func (b *build) compose(ctx context.Context, key string) error {
 	if b.merging == nil { // it was made before
 		var err error
 		if b.merging, err = b.recallExternal(ctx); err != nil {
@@ -97,7 +103,7 @@ func (b *build) compose(ctx context.Context, key string, made time.Time) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for dir, list := range b.dirs {
 		g.Go(func() error {
-			v, err := b.composeDir(ctx, dir, repodata.Content{Packages: list, Format: b.format, Comps: b.state.comps, Revision: made})
+			v, err := b.composeDir(ctx, dir, repodata.Content{Packages: list, Format: b.format, Comps: b.state.comps, Revision: b.asOf})
 			if err != nil {
 				return err
 			}
