@@ -87,13 +87,17 @@ func TestCallNumberRidesWithChange(t *testing.T) {
 	}
 }
 
-// Of calls with one number that come at once, each on a hub, one is made.
+// Of calls with one number that come at once to two hubs, one is made.
 func TestCallNumberOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "")
+	hubs := []*site{s, s.other()}
 	c := s.open(t, "kojiadmin")
-	_, err := c.call("createTag", []any{"first"})
-	s.check(err)
+	for i, h := range hubs { // both know the session
+		c.site = h
+		_, err := c.call("createTag", []any{fmt.Sprintf("first-%d", i)})
+		s.check(err)
+	}
 	const tries = 6
 	for round := range 10 {
 		var wg sync.WaitGroup
@@ -101,6 +105,7 @@ func TestCallNumberOnce(t *testing.T) {
 		for i := range tries {
 			wg.Go(func() {
 				one := *c
+				one.site = hubs[i%len(hubs)]
 				_, errs[i] = one.call("createTag", []any{fmt.Sprintf("tag-%d-%d", round, i)})
 			})
 		}
@@ -114,7 +119,7 @@ func TestCallNumberOnce(t *testing.T) {
 			}
 		}
 		c.n++
-		if n, tags := c.numbers(); made != 1 || n != c.n-1 || tags != int64(round+2) {
+		if n, tags := c.numbers(); made != 1 || n != c.n-1 || tags != int64(round+3) {
 			t.Fatalf("round %d: %d were made, %d tags in all; number %d is stored, want %d", round, made, tags, n, c.n-1)
 		}
 	}
@@ -124,6 +129,7 @@ func TestCallNumberOnce(t *testing.T) {
 func TestCallNumberOfExclusive(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "")
+	other := s.other()
 	admin, c := s.open(t, "kojiadmin"), s.open(t, "builder1")
 	_, err := admin.call("addHost", []any{"builder1", []any{"x86_64"}})
 	s.check(err)
@@ -139,10 +145,20 @@ func TestCallNumberOfExclusive(t *testing.T) {
 		_, err = c.call("host.openTask", []any{task})
 		wantCode(t, "exclusive", err, 0)
 	}
-	_, err = s.service.DB.Exec(t.Context(), `update ops.sessions set exclusive = false where id = $1`, c.id)
+	c.site = other
+	_, err = c.call("sharedSession", nil) // the first hub does not hear of it
 	s.check(err)
-	_, err = c.call("sharedSession", nil)
+	c.site = s
+	_, err = c.call("host.setTaskWeight", []any{task, 3.5})
+	wantCode(t, "shared again", err, fault.Lock)
+	for range 2 {
+		_, err = c.call("host.setTaskWeight", []any{task, 3.5})
+		wantCode(t, "shared", err, fault.Auth)
+	}
+	c.site = other
+	_, err = c.call("logout", nil)
 	s.check(err)
-	_, err = c.call("host.openTask", []any{task})
-	wantCode(t, "shared again", err, fault.Auth)
+	c.site = s
+	_, err = c.call("host.setTaskWeight", []any{task, 3.5})
+	wantCode(t, "logged out", err, fault.Auth)
 }

@@ -58,6 +58,8 @@ type site struct {
 	hub      *hub.Hub
 	// forgetful is the same hub, but for the answers that it does not keep. It does not listen.
 	forgetful *hub.Hub
+	// other makes another hub of the site: it has sessions of its own, and the commands in common with the first.
+	other     func() *site
 	users     map[string]int64
 	log       *logBuffer
 }
@@ -76,10 +78,7 @@ func newSite(t testing.TB, policy string) *site {
 	t.Cleanup(func() { s.check(top.Close()) })
 	s.service.Files = top
 	backend := hub.NewBackend(db, engine)
-	s.sessions, err = auth.New(auth.Config{Pool: db, Users: backend, Log: log, Ride: func(ctx context.Context, order int64, sql string, args ...any) (context.Context, auth.Rider) {
-		return pgledger.WithRider(ctx, order, sql, args...)
-	}})
-	s.check(err)
+	s.sessions = s.newSessions(backend, log)
 	notices := hub.NewNotices()
 	engine.OnCommit(notices.Watch)
 	config := hub.Config{Methods: hub.DomainMethods(hub.Deps{Service: s.service, DB: db, Storage: top}), Users: backend, Sessions: s.sessions,
@@ -91,14 +90,38 @@ func newSite(t testing.TB, policy string) *site {
 	s.check(err)
 	s.addUsers()
 	s.background(s.sessions.Run)
+	s.url = s.listen(s.hub)
+	config.Sessions, config.AnswerDir = s.newSessions(backend, log), t.TempDir()
+	s.other = func() *site {
+		h, err := hub.New(config)
+		s.check(err)
+		other := *s
+		other.hub, other.url = h, s.listen(h)
+		return &other
+	}
+	return s
+}
+
+// newSessions are those of one hub: what it remembers of sessions is its own.
+func (s *site) newSessions(users auth.Users, log *slog.Logger) *auth.Sessions {
+	s.t.Helper()
+	out, err := auth.New(auth.Config{Pool: s.service.DB, Users: users, Log: log, Ride: func(ctx context.Context, order int64, sql string, args ...any) (context.Context, auth.Rider) {
+		return pgledger.WithRider(ctx, order, sql, args...)
+	}})
+	s.check(err)
+	return out
+}
+
+// listen gives a hub's address.
+func (s *site) listen(h *hub.Hub) string {
+	s.t.Helper()
 	e := echo.New()
-	s.hub.Register(e)
+	h.Register(e)
 	server := httptest.NewUnstartedServer(e)
 	server.Config = hub.Server(e)
 	server.Start()
-	t.Cleanup(server.Close)
-	s.url = server.URL + "/kojihub"
-	return s
+	s.t.Cleanup(server.Close)
+	return server.URL + "/kojihub"
 }
 
 func (s *site) check(err error) {
