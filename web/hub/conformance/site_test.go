@@ -59,9 +59,9 @@ type site struct {
 	// forgetful is the same hub, but for the answers that it does not keep. It does not listen.
 	forgetful *hub.Hub
 	// other makes another hub of the site: it has sessions of its own, and the commands in common with the first.
-	other     func() *site
-	users     map[string]int64
-	log       *logBuffer
+	other func() *site
+	users map[string]int64
+	log   *logBuffer
 }
 
 // newSite starts a hub in the bootstrap state of the recordings; policy is the name of a file with the site's policies, or empty.
