@@ -21,6 +21,7 @@ import (
 	"moromi/internal/hubclient"
 	"moromi/internal/rpm/rpmtest"
 	"moromi/internal/xmlrpc"
+	"moromi/repoprojector"
 )
 
 // How often the link "latest" moves under clients, in the short form and with `make torture`.
@@ -40,8 +41,8 @@ type repoSite struct {
 	linked bool
 }
 
-// makeRepoSite gives a site the build tag dist with the first half of its builds in it.
-func makeRepoSite(t *testing.T, d *daemon) *repoSite {
+// makeRepoSite gives a site the build tag dist with the first half of its builds in it. The first of these has so many rpms besides the source.
+func makeRepoSite(t *testing.T, d *daemon, first int) *repoSite {
 	t.Helper()
 	s := &repoSite{T: t, admin: d.admin(), in: map[string]bool{}}
 	s.call("createTag", "dist", nil, "x86_64")
@@ -51,7 +52,11 @@ func makeRepoSite(t *testing.T, d *daemon) *repoSite {
 		name := fmt.Sprintf("p%d", i)
 		nvr := name + "-1-1"
 		specs := []rpmtest.Spec{{Name: name, Version: "1", Release: "1", Arch: "x86_64", Source: true, BuildTime: 1700000000, Summary: name}}
-		for sub := range 3 {
+		subs := 3
+		if i == 0 {
+			subs = first
+		}
+		for sub := range subs {
 			spec := corpus.Package(4*i+sub, 0)
 			spec.Name, spec.Version, spec.Release, spec.Epoch, spec.SourceRPM = fmt.Sprintf("%s-%d", name, sub), "1", "1", nil, nvr+".src.rpm"
 			specs = append(specs, spec)
@@ -177,7 +182,7 @@ func clientsWhileLatestMoves(t *testing.T, moves int) {
 		t.Skip("dnf is not installed")
 	}
 	d := up(t, siteDir(t))
-	s := makeRepoSite(t, d)
+	s := makeRepoSite(t, d, 3)
 	s.newest()
 	base := d.url + "/kojifiles/repos/dist/latest/x86_64/"
 	ctx, stop := context.WithCancel(t.Context())
@@ -223,23 +228,30 @@ func clientsWhileLatestMoves(t *testing.T, moves int) {
 	t.Logf("%d and %d reads, by dnf, while it moved %d times", reads[0], reads[1], moves)
 }
 
+// sizes of repositories, by when their files are written: before READY, or at leisure.
+var sizes = map[string]int{"small": 3, "large": repoprojector.DefaultLazyFrom}
+
 // TestHubIsKilledAsItMakesRepositories kills the hub while it makes repositories one after the other. What is READY is whole, served and in the topdir, and
 // the next hub goes on.
 func TestHubIsKilledAsItMakesRepositories(t *testing.T) {
 	t.Parallel()
-	killedAsItMakesRepositories(t, shortRounds)
+	for name, rpms := range sizes {
+		t.Run(name, func(t *testing.T) { t.Parallel(); killedAsItMakesRepositories(t, shortRounds, rpms) })
+	}
 }
 
 func TestTortureHubIsKilledAsItMakesRepositories(t *testing.T) {
 	torture(t)
-	killedAsItMakesRepositories(t, tortureRounds)
+	for name, rpms := range sizes {
+		t.Run(name, func(t *testing.T) { killedAsItMakesRepositories(t, tortureRounds/len(sizes), rpms) })
+	}
 }
 
-func killedAsItMakesRepositories(t *testing.T, rounds int) {
+func killedAsItMakesRepositories(t *testing.T, rounds, rpms int) {
 	t.Helper()
 	dir := siteDir(t)
 	d := up(t, dir)
-	s := makeRepoSite(t, d)
+	s := makeRepoSite(t, d, rpms)
 	ready := map[int64]bool{s.newest(): true}
 	for range rounds {
 		var writer sync.WaitGroup
