@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"moromi/internal/hubclient"
 	"moromi/internal/koji"
@@ -82,14 +86,19 @@ func crashes(t *testing.T, rounds int, how ...crash) {
 		acked.want(t, d)
 		var begun, done sync.WaitGroup
 		begun.Add(writers)
+		sessions := map[int64]string{} // id → how the names of what it makes begin
 		for w := range writers {
-			c := d.admin()
-			done.Go(func() { acked.write(t.Context(), c, fmt.Sprintf("r%d-w%d", round, w), begun.Done) })
+			c, prefix := d.admin(), fmt.Sprintf("r%d-w%d-", round, w)
+			sessions[c.SessionID()] = prefix
+			done.Go(func() { acked.write(t.Context(), c, prefix, begun.Done) })
 		}
 		begun.Wait()
 		<-time.After(rand.N(crashWindow)) // the moment must not depend on what the hub is doing
 		how[round%len(how)](t, d)
 		done.Wait()
+		d = up(t, dir)
+		wantNumbered(t, d, sessions)
+		d.kill()
 	}
 	d := up(t, dir)
 	acked.want(t, d)
@@ -110,7 +119,7 @@ type acknowledged struct {
 // write makes tags and tasks until the hub is gone. begun is called after the first.
 func (a *acknowledged) write(ctx context.Context, c *hubclient.Client, prefix string, begun func()) {
 	for i := 0; ; i++ {
-		name := fmt.Sprintf("%s-%d", prefix, i)
+		name := prefix + strconv.Itoa(i)
 		tag, err := c.Call(ctx, "createTag", name)
 		if err == nil {
 			a.note(func() { a.tags[name] = hubclient.Int(tag) })
@@ -136,6 +145,30 @@ func (a *acknowledged) note(f func()) {
 		a.tags, a.tasks = map[string]int64{}, map[int64]string{}
 	}
 	f()
+}
+
+// wantNumbered looks whether each session's call number is that of the last call that it changed something with: who repeats a call that was never answered
+// must learn whether it was made. Each call of these sessions makes something; the first has number 0.
+func wantNumbered(t *testing.T, d *daemon, sessions map[int64]string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), readFile(t, filepath.Join(d.dir, "postgres", "url")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context()) //nolint:errcheck // it was only read from
+	if _, err := conn.Exec(t.Context(), `select set_config('search_path', (select nspname from pg_namespace where nspname like 'rm\_%'), false)`); err != nil {
+		t.Fatal(err)
+	}
+	for id, prefix := range sessions {
+		var stored, made int64
+		if err := conn.QueryRow(t.Context(), `select coalesce((select callnum from ops.sessions where id = $1), -1),
+			(select count(*) from tag where name like $2 || '%') + (select count(*) from task_document where request like '%<string>' || $2 || '%')`, id, prefix).Scan(&stored, &made); err != nil {
+			t.Fatal(err)
+		}
+		if stored != made-1 {
+			t.Errorf("after the crash %d calls of session %d were made, and the last number is %d", made, id, stored)
+		}
+	}
 }
 
 // want asks the hub for everything that was acknowledged.
