@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+
 	"moromi/aggregates/host"
 	"moromi/aggregates/name"
 	"moromi/aggregates/user"
@@ -105,11 +107,12 @@ func (s *Service) ReportHost(ctx context.Context, id int64, load float64, ready 
 	if load < 0 {
 		return fault.New(fault.Generic, "task load must not be negative: %g", load)
 	}
-	_, err = s.DB.Exec(ctx, `with soon as materialized (select set_config('synchronous_commit', 'off', true))
+	b := &pgx.Batch{} // PostgreSQL runs what comes in one batch as one transaction
+	b.Queue(`with soon as materialized (select set_config('synchronous_commit', 'off', true))
 		insert into ops.host_status (host_id, update_time, task_load, ready, data) select $1::bigint, $2::timestamptz, $3::float8, $4::boolean, $5::jsonb from soon
 		on conflict (host_id) do update set update_time = excluded.update_time, task_load = excluded.task_load, ready = excluded.ready,
 		data = coalesce(excluded.data, ops.host_status.data)`, id, s.Clock(), load, ready, doc)
-	if err != nil {
+	if err := s.writeWithRider(ctx, b); err != nil {
 		return fmt.Errorf("report host %d: %w", id, err)
 	}
 	s.Scheduler.Wake()

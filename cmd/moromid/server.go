@@ -11,7 +11,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"moromi/events/pgledger"
 	"moromi/repoprojector"
 	"moromi/web/auth"
 	"moromi/web/hub"
@@ -60,7 +59,7 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 	}
 	st.service.Files = top
 	backend := hub.NewBackend(st.db, st.engine)
-	sessions, err := auth.New(auth.Config{Pool: st.db, Users: backend, Log: st.log, AnyClientIP: !st.logins.checkClientIP, Ride: rides(st.settings)})
+	sessions, err := auth.New(auth.Config{Pool: st.db, Users: backend, Log: st.log, AnyClientIP: !st.logins.checkClientIP, WithLedger: st.settings.LedgerURL == ""})
 	if err != nil {
 		return nil, fmt.Errorf("sessions: %w", err)
 	}
@@ -150,14 +149,4 @@ func (st *site) background(ctx context.Context, name string, run func(context.Co
 		}
 	}()
 	st.onClose(func() { <-done })
-}
-
-// rides has what belongs to a call written with the call's events, where the ledger is in the hub's database.
-func rides(s *settings) func(context.Context, int64, string, ...any) (context.Context, auth.Rider) {
-	if s.LedgerURL != "" {
-		return nil
-	}
-	return func(ctx context.Context, order int64, sql string, args ...any) (context.Context, auth.Rider) {
-		return pgledger.WithRider(ctx, order, sql, args...)
-	}
 }

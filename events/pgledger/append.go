@@ -24,9 +24,9 @@ type request struct {
 	ctx    context.Context
 	writes []events.Write
 	after  []*request
-	rider  *Rider      // nil: none
-	answer chan answer // buffered: the writer never waits for a caller
-	failed bool        // not made, or nobody knows; the writer's, and seen by those that come after it
+	rider  *events.Rider // nil: none
+	answer chan answer   // buffered: the writer never waits for a caller
+	failed bool          // not made, or nobody knows; the writer's, and seen by those that come after it
 }
 
 // answer is for the appends of a request that were made, and says what ended them.
@@ -113,9 +113,7 @@ func (r *request) Wait(ctx context.Context) ([]events.Appended, error) {
 func (r *request) end(a answer) {
 	r.failed = a.err != nil
 	r.after = nil // a long row of requests is not kept by its last
-	if r.rider != nil {
-		r.rider.leave(r, a)
-	}
+	r.alight(a)
 	r.answer <- a
 }
 

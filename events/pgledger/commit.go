@@ -125,7 +125,7 @@ func (w *writer) write(ctx context.Context, batch []*request) (*outcome, error) 
 			return nil, fmt.Errorf("commit: %w", err)
 		case len(batch) == 1:
 			batch[0].failed = true // those behind it may be to follow it
-			return &outcome{batch: batch, answers: []answer{{err: fmt.Errorf("append: %w", ErrRefused)}}, head: before}, nil
+			return &outcome{batch: batch, answers: []answer{{err: fmt.Errorf("append: %w", events.ErrRefused)}}, head: before}, nil
 		}
 		return w.apart(ctx, batch), nil
 	}

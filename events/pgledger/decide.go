@@ -18,7 +18,7 @@ type plan struct {
 	streams, types       []string
 	ids                  [][16]byte // as the driver encodes it without a detour over text
 	datas, metas         [][]byte
-	riders               []*Rider // of the requests that have new rows
+	riders               []*events.Rider // of the requests that have new rows
 }
 
 // columns are the arguments of sqlInsert.
@@ -51,7 +51,7 @@ func decide(batch []*request, f *facts, at time.Time) *plan {
 			p.riders = append(p.riders, r.rider)
 		}
 	}
-	slices.SortStableFunc(p.riders, func(a, b *Rider) int { return cmp.Compare(a.order, b.order) })
+	slices.SortStableFunc(p.riders, func(a, b *events.Rider) int { return cmp.Compare(a.Order, b.Order) })
 	return p
 }
 

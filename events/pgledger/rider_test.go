@@ -32,8 +32,9 @@ func used(t testing.TB, db *pgxpool.Pool, id int64) (n int) {
 	return n
 }
 
-func ride(ctx context.Context, id int64) (context.Context, *pgledger.Rider) {
-	return pgledger.WithRider(ctx, id, rideOn, id)
+func ride(ctx context.Context, id int64) (context.Context, *events.Rider) {
+	r := &events.Rider{SQL: rideOn, Args: []any{id}, Order: id}
+	return events.WithRider(ctx, r), r
 }
 
 // What rides with an append is made with it, or neither is: by a ledger that remembers, and by one that has to look.
@@ -43,7 +44,7 @@ func TestRider(t *testing.T) {
 	tickets(t, db, 5)
 	ctx := bounded(t)
 	first, second := openAt(t, pgledger.Config{Pool: db}), openAt(t, pgledger.Config{Pool: db})
-	want := func(what string, r *pgledger.Rider, made, refused bool) {
+	want := func(what string, r *events.Rider, made, refused bool) {
 		t.Helper()
 		if r.Made() != made || r.Refused() != refused {
 			t.Errorf("%s: made %v, refused %v", what, r.Made(), r.Refused())
@@ -70,7 +71,7 @@ func TestRider(t *testing.T) {
 		}
 		want("in conflict", r, false, false)
 		with, r = ride(ctx, 1)
-		if _, err := l.Append(with, "tag-0", 1, event("b")); !errors.Is(err, pgledger.ErrRefused) {
+		if _, err := l.Append(with, "tag-0", 1, event("b")); !errors.Is(err, events.ErrRefused) {
 			t.Errorf("refused: %v", err)
 		}
 		want("refused", r, false, true)
@@ -112,7 +113,7 @@ func TestRidersApart(t *testing.T) {
 				_, err := st.Wait(ctx)
 				_, above := onTop.Wait(ctx)
 				switch {
-				case bad && (!errors.Is(err, pgledger.ErrRefused) || !errors.Is(above, events.ErrBefore) || !r.Refused()):
+				case bad && (!errors.Is(err, events.ErrRefused) || !errors.Is(above, events.ErrBefore) || !r.Refused()):
 					t.Errorf("%d: %v, %v on top", id, err, above)
 				case !bad && (err != nil || above != nil || !r.Made()):
 					t.Errorf("%d: %v, %v on top", id, err, above)
@@ -148,7 +149,7 @@ func TestRiderFollowed(t *testing.T) {
 	_, err := one.Wait(ctx)
 	_, second := two.Wait(ctx)
 	// the second began before the first was known to be refused, or after: then it asked for itself
-	if !errors.Is(err, pgledger.ErrRefused) || !errors.Is(second, events.ErrBefore) && !errors.Is(second, pgledger.ErrRefused) || r.Made() {
+	if !errors.Is(err, events.ErrRefused) || !errors.Is(second, events.ErrBefore) && !errors.Is(second, events.ErrRefused) || r.Made() {
 		t.Errorf("%v, then %v", err, second)
 	}
 }

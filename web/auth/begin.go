@@ -45,6 +45,6 @@ func (s *Sessions) Begin(ctx context.Context, c Credentials, remote, method stri
 		}
 		return nil, nil, err
 	}
-	s.remember(sess, exclusiveID)
+	s.remember(sess, exclusiveID, *c.Callnum)
 	return sess, claim, nil
 }

@@ -74,7 +74,7 @@ func (s *Sessions) newClaim(id, num int64) *Claim {
 
 // commitWait is the synchronous_commit of a claim.
 func (s *Sessions) commitWait() string {
-	if s.cfg.Ride != nil {
+	if s.cfg.WithLedger {
 		return "off" // the ledger's log has the number before the call's events: what waits for these to be on the disk need not wait for the number as well
 	}
 	return "on"

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"time"
 
+	"moromi/events"
 	"moromi/internal/fault"
 )
 
@@ -13,18 +14,16 @@ import (
 // is looked up.
 const maxKnown = 10_000
 
-// rideSession stores a call's number if the session still stands as it was remembered.
-const rideSession = `with taken as (update ops.sessions s set callnum = $2
-		where s.id = $1 and not s.closed and not s.expired and s.key_hash = $3 and s.hostip = $4 and (s.callnum is null or s.callnum < $2)
-			and (select e.id from ops.sessions e where e.user_id = s.user_id and e.exclusive) is not distinct from $5
-		returning s.id)
-	select 1 / count(*) from taken`
-
-// Rider tells what became of a statement that Config.Ride took.
-type Rider interface {
-	Made() bool    // with an append
-	Refused() bool // and the append with it
-}
+// The statements that a call takes along: they fail if the session does not stand as it was remembered.
+const (
+	stands = `s.id = $1 and not s.closed and not s.expired and s.key_hash = $3 and s.hostip = $4
+		and (select e.id from ops.sessions e where e.user_id = s.user_id and e.exclusive) is not distinct from $5`
+	// rideSession stores the call's number.
+	rideSession = `with taken as (update ops.sessions s set callnum = $2 where ` + stands + ` and (s.callnum is null or s.callnum < $2) returning s.id)
+		select 1 / count(*) from taken`
+	// rideRepeatable is for a call that may be repeated.
+	rideRepeatable = `select 1 / count(*) from ops.sessions s where ` + stands + ` and (s.callnum is null or s.callnum <= $2)`
+)
 
 // standing is a session that was allowed to change something, and how far it had counted.
 type standing struct {
@@ -38,25 +37,30 @@ type ride struct {
 	cred   Credentials
 	remote string
 	method string
-	rider  Rider
+	rider  *events.Rider
 
 	exclusive   bool // what the call is allowed as
 	exclusiveID *int64
 }
 
-// Ride is Begin without asking the database, for a call that changes nothing but by appending to the ledger: the number is stored in the transaction
-// of its first append, if the session is still good for it there; the append is not made otherwise. A claim of nil: Begin has to be asked.
+// Ride is Begin without asking the database, for a call whose changes take an events.Rider along: the number is stored in the transaction of the first
+// of them, if the session is still good for it there; the change is not made otherwise. A claim of nil: Begin has to be asked, or Check. Of a call that may
+// be repeated (see repeatable) no number is stored.
 // The call runs in the claim's Context, and Finish has the last word on it.
 func (s *Sessions) Ride(ctx context.Context, c Credentials, remote, method string) (*Session, *Claim, error) {
-	if c.Callnum == nil || s.cfg.Ride == nil || repeatable(method) {
+	if c.Callnum == nil || !s.cfg.WithLedger {
 		return nil, nil, nil
+	}
+	least := *c.Callnum - 1 // the highest number that may be stored
+	if repeatable(method) {
+		least++
 	}
 	if err := s.others(ctx, c.ID); err != nil {
 		return nil, nil, err
 	}
 	s.mu.Lock()
 	was, ok := s.known[c.ID]
-	if ok = ok && s.pending[c.ID] == nil && was.callnum < *c.Callnum && keyMatches(c.Key, was.sess.keyHash) && was.sess.Info.HostIP == s.HostIP(remote) && s.young(&was.sess); !ok {
+	if ok = ok && s.pending[c.ID] == nil && was.callnum <= least && keyMatches(c.Key, was.sess.keyHash) && was.sess.Info.HostIP == s.HostIP(remote) && s.young(&was.sess); !ok {
 		s.mu.Unlock()
 		return nil, nil, nil
 	}
@@ -83,8 +87,11 @@ func (c *Claim) Context(ctx context.Context) context.Context {
 	if c == nil || c.ride == nil {
 		return ctx
 	}
-	ctx, c.ride.rider = c.s.cfg.Ride(ctx, c.id, rideSession, c.id, c.num, hashKey(c.ride.cred.Key), c.s.HostIP(c.ride.remote), c.ride.exclusiveID)
-	return ctx
+	c.ride.rider = &events.Rider{SQL: rideSession, Args: []any{c.id, c.num, hashKey(c.ride.cred.Key), c.s.HostIP(c.ride.remote), c.ride.exclusiveID}, Order: c.id}
+	if repeatable(c.ride.method) {
+		c.ride.rider.SQL = rideRepeatable
+	}
+	return events.WithRider(ctx, c.ride.rider)
 }
 
 // Rides tells whether the claim is to be ended with Finish.
@@ -129,7 +136,7 @@ func (c *Claim) Finish(ctx context.Context, err error) error {
 // finishStored stores the number of a call that has changed nothing, as Begin would have before it.
 func (s *Sessions) finishStored(ctx context.Context, c *Claim, refused bool) error {
 	sess, claim, err := s.Begin(ctx, c.ride.cred, c.ride.remote, c.ride.method)
-	if err == nil && claim == nil {
+	if err == nil && claim == nil && !repeatable(c.ride.method) {
 		claim, err = s.Claim(ctx, sess, c.ride.method)
 	}
 	if err == nil {
@@ -185,9 +192,9 @@ func (s *Sessions) others(ctx context.Context, id int64) error {
 	}
 }
 
-// remember takes in a session that Begin found good, its number stored.
-func (s *Sessions) remember(sess *Session, exclusiveID *int64) {
-	if s.cfg.Ride == nil || sess.Locked {
+// remember takes in a session that was found good, and the number that is stored for it.
+func (s *Sessions) remember(sess *Session, exclusiveID *int64, stored int64) {
+	if !s.cfg.WithLedger || sess.Locked || sess.Expired {
 		return
 	}
 	s.mu.Lock()
@@ -198,7 +205,7 @@ func (s *Sessions) remember(sess *Session, exclusiveID *int64) {
 			break
 		}
 	}
-	s.known[sess.ID] = standing{sess: *sess, exclusiveID: exclusiveID, callnum: *sess.Callnum}
+	s.known[sess.ID] = standing{sess: *sess, exclusiveID: exclusiveID, callnum: stored}
 }
 
 // keep counts a remembered session on, or forgets it.

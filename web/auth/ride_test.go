@@ -7,53 +7,30 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"moromi/events"
 	"moromi/internal/fault"
 	"moromi/internal/koji"
 	"moromi/web/auth"
 )
 
-// passenger is a statement on its way with an append. It stands in for the ledger's, which has tests of its own.
-type passenger struct {
-	b       *bundle
-	sql     string
-	args    []any
-	made    bool
-	refused bool
-}
-
-func (p *passenger) Made() bool    { return p.made }
-func (p *passenger) Refused() bool { return p.refused }
-
-type passengerKey struct{}
-
-// riding lets sessions ride.
-func riding(b **bundle) func(*auth.Config) {
-	return func(c *auth.Config) {
-		c.Ride = func(ctx context.Context, _ int64, sql string, args ...any) (context.Context, auth.Rider) {
-			p := &passenger{b: *b, sql: sql, args: args}
-			return context.WithValue(ctx, passengerKey{}, p), p
-		}
-	}
-}
-
 var errAppend = errors.New("append")
 
-// change is what a call does: one append, which its passenger may refuse.
-func change(ctx context.Context) error {
-	p := ctx.Value(passengerKey{}).(*passenger)
-	if err := pgx.BeginFunc(ctx, p.b.pool, func(tx pgx.Tx) error { _, err := tx.Exec(ctx, p.sql, p.args...); return err }); err != nil {
-		p.refused = true
+// change is what a call does: one change, which its rider may refuse. It stands in for the ledger's, which has tests of its own.
+func (b *bundle) change(ctx context.Context) error {
+	r := events.RiderOf(ctx)
+	r.Board(b)
+	if err := pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error { _, err := tx.Exec(ctx, r.SQL, r.Args...); return err }); err != nil {
+		r.Leave(false, true)
 		return errAppend
 	}
-	p.made = true
+	r.Leave(true, false)
 	return nil
 }
 
 // rode gives a hub whose sessions ride, a session that does, and the next call of it.
 func rode(t *testing.T) (*bundle, *auth.Grant) {
 	t.Helper()
-	var b *bundle
-	b = setup(t, riding(&b))
+	b := setup(t, func(c *auth.Config) { c.WithLedger = true })
 	g := b.open(t, auth.Opening{})
 	if _, claim, err := b.Ride(t.Context(), cred(g, 1), ip, "createTag"); claim != nil || err != nil {
 		t.Fatalf("a session that is not known yet rides: %v, %v", claim, err)
@@ -88,7 +65,7 @@ func TestRide(t *testing.T) {
 		if b.stored(t, g) != n-1 {
 			t.Errorf("number %d is stored before the change", n)
 		}
-		if err := claim.Finish(ctx, change(ctx)); err != nil {
+		if err := claim.Finish(ctx, b.change(ctx)); err != nil {
 			t.Fatal(err)
 		}
 		if b.stored(t, g) != n {
@@ -110,13 +87,13 @@ func TestRideNot(t *testing.T) {
 		method string
 		late   int64
 	}{
-		"the number again": {cred: cred(g, 1)},
-		"no number":        {cred: cred(g)},
-		"another key":      {cred: auth.Credentials{ID: g.ID, Key: "2-x", Callnum: cred(g, 2).Callnum}},
-		"another session":  {cred: auth.Credentials{ID: g.ID + 7, Key: g.Key, Callnum: cred(g, 2).Callnum}},
-		"another address":  {cred: cred(g, 2), ip: "192.0.2.9"},
-		"repeatable":       {cred: cred(g, 2), method: "host.updateHost"},
-		"too old":          {cred: cred(g, 2), late: 24*3600 + 1},
+		"the number again":          {cred: cred(g, 1)},
+		"no number":                 {cred: cred(g)},
+		"another key":               {cred: auth.Credentials{ID: g.ID, Key: "2-x", Callnum: cred(g, 2).Callnum}},
+		"another session":           {cred: auth.Credentials{ID: g.ID + 7, Key: g.Key, Callnum: cred(g, 2).Callnum}},
+		"another address":           {cred: cred(g, 2), ip: "192.0.2.9"},
+		"an older call, repeatable": {cred: cred(g, 0), method: "host.updateHost"},
+		"too old":                   {cred: cred(g, 2), late: 24*3600 + 1},
 	} {
 		if c.ip == "" {
 			c.ip = ip
@@ -173,16 +150,16 @@ func TestRideElsewhere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for what, call := range map[string]func(ctx context.Context) error{
-				"a change": change,
-				"nothing":  func(context.Context) error { return nil },
-				"a fault":  func(context.Context) error { return refused },
+			for what, call := range map[string]func(b *bundle, ctx context.Context) error{
+				"a change": (*bundle).change,
+				"nothing":  func(*bundle, context.Context) error { return nil },
+				"a fault":  func(*bundle, context.Context) error { return refused },
 			} {
 				b, g := rode(t)
 				_, claim := b.ride(t, g, 2)
 				ctx := claim.Context(t.Context())
 				c.before(t, b, g)
-				err := claim.Finish(ctx, call(ctx))
+				err := claim.Finish(ctx, call(b, ctx))
 				switch {
 				case what == "a fault" && c.unchanged:
 					if !errors.Is(err, refused) {
@@ -220,10 +197,11 @@ func TestRideUnknown(t *testing.T) {
 			_, claim := b.ride(t, g, 2)
 			ctx := claim.Context(t.Context())
 			if made {
-				if err := change(ctx); err != nil {
+				r := events.RiderOf(ctx)
+				_, err := b.pool.Exec(ctx, r.SQL, r.Args...) // and the answer is lost
+				if err != nil {
 					t.Fatal(err)
 				}
-				ctx.Value(passengerKey{}).(*passenger).made = false
 			}
 			if err := claim.Finish(ctx, lost); !errors.Is(err, lost) {
 				t.Errorf("got %v", err)
@@ -271,7 +249,7 @@ func TestRideIsWaitedFor(t *testing.T) {
 		t.Errorf("the later call did not wait: %v", err)
 	default:
 	}
-	if err := claim.Finish(ctx, change(ctx)); err != nil {
+	if err := claim.Finish(ctx, b.change(ctx)); err != nil {
 		t.Fatal(err)
 	}
 	// the repeat comes first or last
@@ -281,4 +259,52 @@ func TestRideIsWaitedFor(t *testing.T) {
 	if err := <-later; err != nil {
 		t.Errorf("the later call: %v", err)
 	}
+}
+
+// A call that may be repeated rides without a number: it is only made if the session stands.
+func TestRideRepeatable(t *testing.T) {
+	t.Parallel()
+	const method = "host.updateHost"
+	b := setup(t, func(c *auth.Config) { c.WithLedger = true })
+	g := b.open(t, auth.Opening{})
+	if _, claim, err := b.Ride(t.Context(), cred(g, 1), ip, method); claim != nil || err != nil {
+		t.Fatalf("a session that is not known yet rides: %v, %v", claim, err)
+	}
+	if _, err := b.Check(t.Context(), cred(g, 1), ip, method); err != nil {
+		t.Fatal(err)
+	}
+	ride := func(n int64) (context.Context, *auth.Claim) {
+		t.Helper()
+		_, claim, err := b.Ride(t.Context(), cred(g, n), ip, method)
+		if err != nil || claim == nil {
+			t.Fatalf("call %d: %v, %v", n, claim, err)
+		}
+		return claim.Context(t.Context()), claim
+	}
+	for _, n := range []int64{1, 2, 2, 3} {
+		ctx, claim := ride(n)
+		if err := claim.Finish(ctx, b.change(ctx)); err != nil {
+			t.Errorf("call %d: %v", n, err)
+		}
+	}
+	if n := b.stored(t, g); n != 0 {
+		t.Errorf("number %d is stored", n)
+	}
+	_, claim, err := b.Ride(t.Context(), cred(g, 4), ip, "createTag") // what Check found may be ridden on by others
+	if err != nil || claim == nil {
+		t.Fatalf("%v, %v", claim, err)
+	}
+	ctx := claim.Context(t.Context())
+	if err := claim.Finish(ctx, b.change(ctx)); err != nil || b.stored(t, g) != 4 {
+		t.Errorf("%v, number %d is stored", err, b.stored(t, g))
+	}
+	ctx, claim = ride(4)
+	if err := claim.Finish(ctx, b.change(ctx)); err != nil {
+		t.Error(err)
+	}
+	ctx, claim = ride(5)
+	if _, err := b.pool.Exec(t.Context(), `update ops.sessions set closed = true where id = $1`, g.ID); err != nil {
+		t.Fatal(err)
+	}
+	wantFault(t, claim.Finish(ctx, b.change(ctx)), fault.Auth)
 }

@@ -49,9 +49,8 @@ type Config struct {
 	Renewal time.Duration
 	// AnyClientIP turns the binding of sessions to client addresses off (Koji's CheckClientIP = no).
 	AnyClientIP bool
-	// Ride is for a ledger in this database, nil for another: a statement made with the first append of the context that it gives, in one transaction.
-	// The statement fails with division_by_zero if the append must not be made, and is refused with it; those of lower order come first.
-	Ride func(ctx context.Context, order int64, sql string, args ...any) (context.Context, Rider)
+	// WithLedger says that the ledger is in this database, too: a session can be looked at, and a call's number stored, with what the call changes.
+	WithLedger bool
 }
 
 // Sessions makes and checks sessions. It is safe for concurrent use, and any number of hub processes may share one database.
@@ -195,7 +194,17 @@ func (s *Sessions) Check(ctx context.Context, c Credentials, remote, method stri
 	if err := sequence(sess.ID, sess.Info.Callnum, c.Callnum, method); err != nil {
 		return nil, err
 	}
-	return sess, s.admit(ctx, sess, exclusiveID)
+	if err := s.admit(ctx, sess, exclusiveID); err != nil {
+		return sess, err
+	}
+	if c.Callnum != nil && repeatable(method) {
+		stored := int64(-1)
+		if n := sess.Info.Callnum; n != nil {
+			stored = *n
+		}
+		s.remember(sess, exclusiveID, stored)
+	}
+	return sess, nil
 }
 
 // usable tells whether a session is young enough for the method.

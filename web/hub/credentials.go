@@ -24,30 +24,28 @@ func (h *Hub) authenticate(r *http.Request, req *request, method string) error {
 		req.message = message
 		return nil
 	}
-	check := func() (sess *auth.Session, err error) {
-		return h.cfg.Sessions.Check(r.Context(), *cred, req.remote, method)
-	}
-	if m := h.methods[method]; m != nil && m.Write {
-		check = func() (sess *auth.Session, err error) {
-			if m.Appends {
-				sess, req.claim.taken, err = h.cfg.Sessions.Ride(r.Context(), *cred, req.remote, method)
-			}
-			if req.claim.taken == nil && err == nil {
-				sess, req.claim.taken, err = h.cfg.Sessions.Begin(r.Context(), *cred, req.remote, method)
-			}
-			req.claim.tried = req.claim.taken != nil
-			return sess, err
+	m := h.methods[method]
+	if m != nil && m.Rides {
+		if req.session, req.claim.taken, err = h.cfg.Sessions.Ride(r.Context(), *cred, req.remote, method); err != nil {
+			return err
 		}
 	}
-	sess, err := check()
+	switch {
+	case req.claim.taken != nil:
+	case m != nil && m.Write:
+		req.session, req.claim.taken, err = h.cfg.Sessions.Begin(r.Context(), *cred, req.remote, method)
+	default:
+		req.session, err = h.cfg.Sessions.Check(r.Context(), *cred, req.remote, method)
+	}
 	if err != nil {
+		req.session = nil
 		return err
 	}
-	req.session = sess
+	req.claim.tried = req.claim.taken != nil
 	switch method {
 	case "exclusiveSession", "login", "logout":
 	default:
-		return sess.Lockout()
+		return req.session.Lockout()
 	}
 	return nil
 }

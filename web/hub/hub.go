@@ -32,8 +32,9 @@ type Method struct {
 	First func(*Call, Args) error
 	// Write says that the method may change something: its call number is claimed before it runs.
 	Write bool
-	// Appends says that all it changes are events: the call number is stored together with the first of them.
-	Appends bool
+	// Rides says that all it changes are events, or takes the context's events.Rider along: the session is looked at, and the call number stored, with
+	// the first change.
+	Rides bool
 	// Help is what the method does, for system.methodHelp and the list of methods.
 	Help string
 	// Func answers. The result is what xmlrpc encodes; an iter.Seq2[any, error] is streamed as an array.
@@ -187,8 +188,6 @@ func (h *Hub) add(m Method) error {
 		return errors.New("has no help")
 	case m.Func == nil:
 		return errors.New("has no function")
-	case m.Appends && !m.Write:
-		return errors.New("appends events, and does not write")
 	}
 	if err := m.Auth.valid(); err != nil {
 		return err

@@ -30,7 +30,7 @@ func hostMethods(d Deps) []Method {
 		{Name: "host.getID", Params: "", Auth: Host, Help: "The calling host's id.", Func: func(c *Call, _ Args) (any, error) { return c.RequireHost() }},
 		{Name: "host.getHost", Params: "", Auth: Host, Help: "The calling host.", Func: d.hostGetHost},
 		{Name: "host.isEnabled", Params: "", Auth: Host, Help: "Whether the calling host is enabled.", Func: d.hostIsEnabled},
-		{Name: "host.updateHost", Params: "task_load, ready, data=None", Auth: Host, Help: "The calling host's load, whether it takes tasks, and facts for the scheduler.", Func: d.hostUpdateHost},
+		{Name: "host.updateHost", Params: "task_load, ready, data=None", Auth: Host, Rides: true, Help: "The calling host's load, whether it takes tasks, and facts for the scheduler.", Func: d.hostUpdateHost},
 		{Name: "host.setHostData", Params: "hostdata", Auth: Host, Help: "Facts for the scheduler, as a struct or as JSON.", Func: d.hostSetHostData},
 		{Name: "scheduler.getHostData", Params: "hostID=None", Auth: Anonymous, Help: "What hosts told the scheduler.", Func: d.schedulerGetHostData},
 	}

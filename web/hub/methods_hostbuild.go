@@ -17,10 +17,10 @@ func hostBuildMethods(d Deps) []Method {
 		{Name: "host.completeBuild", Params: "task_id, build_id, srpm, rpms, brmap=None, logs=None", Auth: Host, Write: true, Help: "Import what a task built and complete its build.", Func: d.hostCompleteBuild},
 		{Name: "host.failBuild", Params: "task_id, build_id", Auth: Host, Write: true, Help: "End a task's build without a result.", Func: d.hostFailBuild},
 		{Name: "host.moveBuildToScratch", Params: "task_id, srpm, rpms, logs=None", Auth: Host, Write: true, Help: "Put the files of a scratch build in their place.", Func: d.hostMoveBuildToScratch},
-		{Name: "host.newBuildRoot", Params: "repo, arch, task_id=None", Auth: Host, Write: true, Appends: true, Help: "Record a new buildroot; answers its id.", Func: d.hostNewBuildRoot},
+		{Name: "host.newBuildRoot", Params: "repo, arch, task_id=None", Auth: Host, Write: true, Rides: true, Help: "Record a new buildroot; answers its id.", Func: d.hostNewBuildRoot},
 		{Name: "host.setBuildRootState", Params: "brootid, state, task_id=None", Auth: Host, Write: true, Help: "Take a buildroot to another state, by name or number.", Func: d.hostSetBuildRootState},
-		{Name: "host.setBuildRootList", Params: "brootid, rpmlist, task_id=None", Auth: Host, Write: true, Appends: true, Help: "What is in a new buildroot.", Func: d.hostListBuildRoot(false)},
-		{Name: "host.updateBuildRootList", Params: "brootid, rpmlist, task_id=None", Auth: Host, Write: true, Appends: true, Help: "What a build's requirements added to a buildroot.", Func: d.hostListBuildRoot(true)},
+		{Name: "host.setBuildRootList", Params: "brootid, rpmlist, task_id=None", Auth: Host, Write: true, Rides: true, Help: "What is in a new buildroot.", Func: d.hostListBuildRoot(false)},
+		{Name: "host.updateBuildRootList", Params: "brootid, rpmlist, task_id=None", Auth: Host, Write: true, Rides: true, Help: "What a build's requirements added to a buildroot.", Func: d.hostListBuildRoot(true)},
 	}
 }
 

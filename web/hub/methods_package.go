@@ -20,12 +20,12 @@ func packageMethods(d Deps) []Method {
 		{Name: "listPackagesSimple", Params: "prefix=None, queryOpts=None", Auth: Anonymous, Help: "All packages, by prefix.", Func: d.listPackagesSimple},
 		{Name: "checkTagPackage", Params: "tag, pkg", Auth: Anonymous, Help: "Whether the package is on the tag's list and not blocked.", Func: d.checkTagPackage},
 		{Name: "getPackageConfig", Params: "tag, pkg, event=None", Auth: Anonymous, Help: "What counts for a package in a tag; nil if it is not listed.", Func: d.getPackageConfig},
-		{Name: "packageListAdd", Params: "taginfo, pkginfo, owner=None, block=None, extra_arches=None, force=False, update=False", Auth: who, Write: true, Appends: true, Help: "List a package in a tag, or change its entry.", Func: d.packageListAdd},
-		{Name: "packageListRemove", Params: "taginfo, pkginfo, force=False", Auth: who, Write: true, Appends: true, Help: "Take the tag's own word on a package away.", Func: d.packageListRemove},
-		{Name: "packageListBlock", Params: "taginfo, pkginfo, force=False", Auth: who, Write: true, Appends: true, Help: "Block a package in a tag.", Func: d.packageListBlock},
-		{Name: "packageListUnblock", Params: "taginfo, pkginfo, force=False", Auth: who, Write: true, Appends: true, Help: "Let a blocked package into a tag again.", Func: d.packageListUnblock},
-		{Name: "packageListSetOwner", Params: "taginfo, pkginfo, owner, force=False", Auth: who, Write: true, Appends: true, Help: "Give a package another owner in a tag.", Func: d.packageListSetOwner},
-		{Name: "packageListSetArches", Params: "taginfo, pkginfo, arches, force=False", Auth: who, Write: true, Appends: true, Help: "Build a package of a tag for more arches than the tag's.", Func: d.packageListSetArches},
+		{Name: "packageListAdd", Params: "taginfo, pkginfo, owner=None, block=None, extra_arches=None, force=False, update=False", Auth: who, Write: true, Rides: true, Help: "List a package in a tag, or change its entry.", Func: d.packageListAdd},
+		{Name: "packageListRemove", Params: "taginfo, pkginfo, force=False", Auth: who, Write: true, Rides: true, Help: "Take the tag's own word on a package away.", Func: d.packageListRemove},
+		{Name: "packageListBlock", Params: "taginfo, pkginfo, force=False", Auth: who, Write: true, Rides: true, Help: "Block a package in a tag.", Func: d.packageListBlock},
+		{Name: "packageListUnblock", Params: "taginfo, pkginfo, force=False", Auth: who, Write: true, Rides: true, Help: "Let a blocked package into a tag again.", Func: d.packageListUnblock},
+		{Name: "packageListSetOwner", Params: "taginfo, pkginfo, owner, force=False", Auth: who, Write: true, Rides: true, Help: "Give a package another owner in a tag.", Func: d.packageListSetOwner},
+		{Name: "packageListSetArches", Params: "taginfo, pkginfo, arches, force=False", Auth: who, Write: true, Rides: true, Help: "Build a package of a tag for more arches than the tag's.", Func: d.packageListSetArches},
 	}
 }
 

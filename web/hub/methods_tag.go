@@ -23,13 +23,13 @@ func tagMethods(d Deps) []Method {
 		{Name: "getTag", Params: "tagInfo, strict=False, event=None, blocked=False", Auth: Anonymous, Help: "A tag by id or name, as of an event; \"auto\" gives a deleted tag as it was last.", Func: d.getTag},
 		{Name: "getTagID", Params: "info, strict=False, create=False", Auth: Anonymous, Help: "The id of a tag, given by name or id.", Func: d.getTagID},
 		{Name: "listTags", Params: "build=None, package=None, perms=True, queryOpts=None, pattern=None", Auth: Anonymous, Help: "All tags, or those of a build or a package, or with a matching name.", Func: d.listTags},
-		{Name: "createTag", Params: "name, parent=None, arches=None, perm=None, locked=False, maven_support=False, maven_include_all=False, extra=None", Auth: Perm("tag"), Write: true, Appends: true, Help: "Make a tag; answers its id.", Func: d.createTag},
-		{Name: "editTag2", Params: "tagInfo, **kwargs", Auth: Perm("tag"), Write: true, Appends: true, Help: "Change a tag: name, arches, perm, locked, maven flags, extra, remove_extra, block_extra.", Func: d.editTag2},
-		{Name: "editTag", Params: "tagInfo, name, arches, locked, permissionID, extra=None", Auth: Perm("tag"), Write: true, Appends: true, Help: "Change a tag (superseded by editTag2).", Func: d.editTag},
+		{Name: "createTag", Params: "name, parent=None, arches=None, perm=None, locked=False, maven_support=False, maven_include_all=False, extra=None", Auth: Perm("tag"), Write: true, Rides: true, Help: "Make a tag; answers its id.", Func: d.createTag},
+		{Name: "editTag2", Params: "tagInfo, **kwargs", Auth: Perm("tag"), Write: true, Rides: true, Help: "Change a tag: name, arches, perm, locked, maven flags, extra, remove_extra, block_extra.", Func: d.editTag2},
+		{Name: "editTag", Params: "tagInfo, name, arches, locked, permissionID, extra=None", Auth: Perm("tag"), Write: true, Rides: true, Help: "Change a tag (superseded by editTag2).", Func: d.editTag},
 		{Name: "deleteTag", Params: "tagInfo", Auth: Perm("tag"), Write: true, Help: "End a tag and all that is in it; its history stays.", Func: d.deleteTag},
 		{Name: "getBuildConfig", Params: "tag, event=None", Auth: Anonymous, Help: "A tag with the arches and extra settings that it inherits.", Func: d.getBuildConfig},
 		{Name: "getInheritanceData", Params: "tag, event=None", Auth: Anonymous, Help: "A tag's own links to parents.", Func: d.getInheritanceData},
-		{Name: "setInheritanceData", Params: "tag, data, clear=False", Auth: Perm("tag"), Write: true, Appends: true, First: tagEver, Help: "Change a tag's links to parents; clear ends those that are not named.", Func: d.setInheritanceData},
+		{Name: "setInheritanceData", Params: "tag, data, clear=False", Auth: Perm("tag"), Write: true, Rides: true, First: tagEver, Help: "Change a tag's links to parents; clear ends those that are not named.", Func: d.setInheritanceData},
 		{Name: "getFullInheritance", Params: "tag, event=None, reverse=False, **kwargs", Auth: Anonymous, Help: "Everything a tag inherits from, in order; reverse: everything that inherits from it.", Func: d.getFullInheritance},
 	}
 }

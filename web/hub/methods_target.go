@@ -12,9 +12,9 @@ import (
 // targetMethods are build targets.
 func targetMethods(d Deps) []Method {
 	return []Method{
-		{Name: "createBuildTarget", Params: "name, build_tag, dest_tag", Auth: Perm("target"), Write: true, Appends: true,
+		{Name: "createBuildTarget", Params: "name, build_tag, dest_tag", Auth: Perm("target"), Write: true, Rides: true,
 			Help: "Make a build target: what is built for it is built in one tag and tagged with the other.", Func: d.createBuildTarget},
-		{Name: "editBuildTarget", Params: "buildTargetInfo, name, build_tag, dest_tag", Auth: Perm("target"), Write: true, Appends: true,
+		{Name: "editBuildTarget", Params: "buildTargetInfo, name, build_tag, dest_tag", Auth: Perm("target"), Write: true, Rides: true,
 			Help: "Give a build target this name and these tags.", Func: d.editBuildTarget},
 		{Name: "deleteBuildTarget", Params: "buildTargetInfo", Auth: Perm("target"), Write: true,
 			Help: "End a build target. Its history stays.", Func: d.deleteBuildTarget},

@@ -16,10 +16,10 @@ import (
 // taskMethods are tasks as people make, watch and steer them.
 func taskMethods(d Deps) []Method {
 	return []Method{
-		{Name: "build", Params: "src, target, opts=None, priority=None, channel=None", Auth: Session, Write: true, Appends: true, Help: "Build a package from a source repository or an uploaded source rpm; answers the task's id.", Func: d.build},
-		{Name: "chainBuild", Params: "srcs, target, opts=None, priority=None, channel=None", Auth: Session, Write: true, Appends: true, Help: "Build lists of packages, each list against the ones before it; answers the task's id.", Func: d.chainBuild},
+		{Name: "build", Params: "src, target, opts=None, priority=None, channel=None", Auth: Session, Write: true, Rides: true, Help: "Build a package from a source repository or an uploaded source rpm; answers the task's id.", Func: d.build},
+		{Name: "chainBuild", Params: "srcs, target, opts=None, priority=None, channel=None", Auth: Session, Write: true, Rides: true, Help: "Build lists of packages, each list against the ones before it; answers the task's id.", Func: d.chainBuild},
 		{Name: "restartHosts", Params: "priority=5, options=None", Auth: Perm("host"), Write: true, Help: "Have builders restarted one after the other; answers the task's id.", Func: d.restartHosts},
-		{Name: "makeTask", Params: "*args, **opts", Auth: Admin, Write: true, Appends: true, Help: "Make any task: its method, its parameters, and options.", Func: d.makeTask},
+		{Name: "makeTask", Params: "*args, **opts", Auth: Admin, Write: true, Rides: true, Help: "Make any task: its method, its parameters, and options.", Func: d.makeTask},
 		{Name: "getTaskInfo", Params: "task_id, request=False, strict=False", Auth: Anonymous, Help: "A task, or a list of tasks; request adds the decoded parameters.", Func: d.getTaskInfo},
 		{Name: "getTaskRequest", Params: "taskId", Auth: Anonymous, Help: "A task's parameters.", Func: d.getTaskRequest},
 		{Name: "getTaskResult", Params: "taskId, raise_fault=True", Auth: Anonymous, Help: "What a finished task came to; a failed one's fault is raised or, if not wanted so, answered.", Func: d.getTaskResult},
@@ -27,13 +27,13 @@ func taskMethods(d Deps) []Method {
 		{Name: "getTaskDescendents", Params: "task_id, request=False", Auth: Anonymous, Help: "All tasks under a task, by the id of their parent.", Func: d.getTaskDescendents},
 		{Name: "taskFinished", Params: "taskId", Auth: Anonymous, Help: "Whether a task is closed, failed or canceled.", Func: d.taskFinished},
 		{Name: "listTasks", Params: "opts=None, queryOpts=None", Auth: Anonymous, Help: "Tasks by arch, state, owner, host, channel, parent, method and times.", Func: d.listTasks},
-		{Name: "cancelTask", Params: "task_id, recurse=True", Auth: Custom("the task's owner, its host or an admin"), Write: true, Appends: true, Help: "Cancel a task and, unless recurse is false, all under it.", Func: d.cancelTask},
+		{Name: "cancelTask", Params: "task_id, recurse=True", Auth: Custom("the task's owner, its host or an admin"), Write: true, Rides: true, Help: "Cancel a task and, unless recurse is false, all under it.", Func: d.cancelTask},
 		{Name: "cancelTaskFull", Params: "task_id, strict=True", Auth: Admin, Write: true, Help: "Cancel a task and its whole group.", Func: d.cancelTaskFull},
 		{Name: "cancelTaskChildren", Params: "task_id", Auth: Session, Write: true, Help: "Cancel all tasks under a task.", Func: d.cancelTaskChildren},
 		{Name: "resubmitTask", Params: "taskID", Auth: Session, Write: true, Help: "Make a canceled or failed task again; answers the new task's id.", Func: d.resubmitTask},
-		{Name: "setTaskPriority", Params: "task_id, priority, recurse=True", Auth: Admin, Write: true, Appends: true, Help: "Set a task's priority, and of all under it; lower is more urgent.", Func: d.setTaskPriority},
-		{Name: "freeTask", Params: "task_id", Auth: Admin, Write: true, Appends: true, Help: "Take a task from its host and let the scheduler place it anew.", Func: d.freeTask},
-		{Name: "assignTask", Params: "task_id, host, force=False, override=False", Auth: Admin, Write: true, Appends: true, First: d.assignable, Help: "Give a task to a host; override keeps the scheduler from taking it back.", Func: d.assignTask},
+		{Name: "setTaskPriority", Params: "task_id, priority, recurse=True", Auth: Admin, Write: true, Rides: true, Help: "Set a task's priority, and of all under it; lower is more urgent.", Func: d.setTaskPriority},
+		{Name: "freeTask", Params: "task_id", Auth: Admin, Write: true, Rides: true, Help: "Take a task from its host and let the scheduler place it anew.", Func: d.freeTask},
+		{Name: "assignTask", Params: "task_id, host, force=False, override=False", Auth: Admin, Write: true, Rides: true, First: d.assignable, Help: "Give a task to a host; override keeps the scheduler from taking it back.", Func: d.assignTask},
 	}
 }
 

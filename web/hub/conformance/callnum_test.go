@@ -162,3 +162,45 @@ func TestCallNumberOfExclusive(t *testing.T) {
 	_, err = c.call("host.setTaskWeight", []any{task, 3.5})
 	wantCode(t, "logged out", err, fault.Auth)
 }
+
+// A builder's reports look at its session where they are written: a repeat is taken, one of a session that has ended is not.
+func TestReportRides(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "")
+	other := s.other()
+	admin, c := s.open(t, "kojiadmin"), s.open(t, "builder1")
+	_, err := admin.call("addHost", []any{"builder1", []any{"x86_64"}})
+	s.check(err)
+	_, err = c.call("exclusiveSession", nil)
+	s.check(err)
+	load := func() (n float64) {
+		t.Helper()
+		s.check(s.service.DB.QueryRow(t.Context(), `select coalesce(max(task_load), 0) from ops.host_status`).Scan(&n))
+		return n
+	}
+	for i := range 5 {
+		_, err = c.call("host.updateHost", []any{float64(i), true})
+		wantCode(t, "report", err, 0)
+		if load() != float64(i) {
+			t.Errorf("report %d was not taken", i)
+		}
+	}
+	c.n--
+	_, err = c.call("host.updateHost", []any{7.0, true})
+	wantCode(t, "a repeat", err, 0)
+	_, err = c.call("host.updateHost", []any{-1.0, true})
+	wantCode(t, "a load below nothing", err, fault.Generic)
+	_, err = c.call("host.updateHost", []any{8.0, true})
+	wantCode(t, "after that", err, 0)
+	c.site = other
+	_, err = c.call("logout", nil) // the first hub does not hear of it
+	s.check(err)
+	c.site = s
+	for range 2 {
+		_, err = c.call("host.updateHost", []any{9.0, true})
+		wantCode(t, "logged out", err, fault.Auth)
+	}
+	if load() != 8 {
+		t.Errorf("the load is %g: a report of an ended session was taken", load())
+	}
+}

@@ -17,7 +17,6 @@ import (
 	"moromi/commands"
 	"moromi/commands/commandtest"
 	"moromi/commands/policy"
-	"moromi/events/pgledger"
 	"moromi/internal/koji"
 	"moromi/internal/storage"
 	"moromi/projections/catalog"
@@ -105,9 +104,7 @@ func newSite(t testing.TB, policy string) *site {
 // newSessions are those of one hub: what it remembers of sessions is its own.
 func (s *site) newSessions(users auth.Users, log *slog.Logger) *auth.Sessions {
 	s.t.Helper()
-	out, err := auth.New(auth.Config{Pool: s.service.DB, Users: users, Log: log, Ride: func(ctx context.Context, order int64, sql string, args ...any) (context.Context, auth.Rider) {
-		return pgledger.WithRider(ctx, order, sql, args...)
-	}})
+	out, err := auth.New(auth.Config{Pool: s.service.DB, Users: users, Log: log, WithLedger: true})
 	s.check(err)
 	return out
 }
