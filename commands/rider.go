@@ -22,7 +22,7 @@ func (s *Service) writeWithRider(ctx context.Context, b *pgx.Batch) error {
 	}
 	err := s.DB.SendBatch(ctx, b).Close()
 	var pg *pgconn.PgError
-	refused := aboard && errors.As(err, &pg) && pg.Code == "22012"
+	refused := aboard && errors.As(err, &pg) && pg.Code == events.RefusedState
 	if refused {
 		err = events.ErrRefused
 	}

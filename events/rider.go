@@ -9,11 +9,14 @@ import (
 // ErrRefused ends a change whose Rider did not let it be made.
 var ErrRefused = errors.New("refused by what is to be written with it")
 
+// RefusedState is the SQLSTATE with which a Rider's statement refuses a change: division_by_zero, which an expression can bring about by itself.
+const RefusedState = "22012"
+
 // Rider is a statement in SQL that is made in the transaction of the first change that a context makes in the database: both are made, or neither. A
 // ledger in a database takes it along with an append, whoever writes there otherwise with what is written. What the context changes later goes
 // without. Safe for concurrent use.
 type Rider struct {
-	// SQL fails with division_by_zero if the change is not to be made.
+	// SQL fails with RefusedState if the change is not to be made.
 	SQL  string
 	Args []any
 	// Order is that in which the statements of several changes in one transaction are made, for the sake of who locks rows.

@@ -41,5 +41,5 @@ func (p *plan) ride(b *pgx.Batch) {
 // refusal tells whether a transaction with riders failed on account of one.
 func refusal(err error) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "22012"
+	return errors.As(err, &pg) && pg.Code == events.RefusedState
 }

@@ -17,7 +17,8 @@
 // Where the ledger is in the same database, and all that a method changes are events, the number rides: the session is taken as this process
 // saw it last, and the transaction of the call's first event stores the number if the session still stands so, and fails otherwise (Ride, Finish).
 // Then a crash leaves both or neither, as in Koji, and a call asks the database once instead of twice. A call that came to no event, refused or
-// not, has its session looked at before it is answered: nobody is answered on the strength of what was remembered alone.
+// not, has its session looked at before it is answered: nobody is answered on the strength of what was remembered alone. A builder's report,
+// which may be repeated, is looked at in the same way where it is written, and stores no number.
 //
 // Keys are stored as SHA-256 (they have 112 random bits, which needs no slow hash) and compared in constant time; passwords as argon2id.
 package auth

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/subtle"
 	"fmt"
 	"maps"
 	"time"
@@ -35,6 +36,7 @@ type standing struct {
 // ride is what a claim needs whose number is stored with the call's first change.
 type ride struct {
 	cred   Credentials
+	key    []byte // its hash
 	remote string
 	method string
 	rider  *events.Rider
@@ -58,14 +60,16 @@ func (s *Sessions) Ride(ctx context.Context, c Credentials, remote, method strin
 	if err := s.others(ctx, c.ID); err != nil {
 		return nil, nil, err
 	}
+	key, hostIP := hashKey(c.Key), s.HostIP(remote)
 	s.mu.Lock()
 	was, ok := s.known[c.ID]
-	if ok = ok && s.pending[c.ID] == nil && was.callnum <= least && keyMatches(c.Key, was.sess.keyHash) && was.sess.Info.HostIP == s.HostIP(remote) && s.young(&was.sess); !ok {
+	ok = ok && s.pending[c.ID] == nil && was.callnum <= least && s.young(&was.sess)
+	if !ok || subtle.ConstantTimeCompare(key, was.sess.keyHash) != 1 || was.sess.Info.HostIP != hostIP {
 		s.mu.Unlock()
 		return nil, nil, nil
 	}
 	claim := &Claim{s: s, id: c.ID, num: *c.Callnum, pend: &pendingClaim{callnum: *c.Callnum, rides: true, done: make(chan struct{})},
-		ride: &ride{cred: c, remote: remote, method: method, exclusiveID: was.exclusiveID}}
+		ride: &ride{cred: c, key: key, remote: remote, method: method, exclusiveID: was.exclusiveID}}
 	s.pending[c.ID] = claim.pend
 	s.mu.Unlock()
 
@@ -87,7 +91,7 @@ func (c *Claim) Context(ctx context.Context) context.Context {
 	if c == nil || c.ride == nil {
 		return ctx
 	}
-	c.ride.rider = &events.Rider{SQL: rideSession, Args: []any{c.id, c.num, hashKey(c.ride.cred.Key), c.s.HostIP(c.ride.remote), c.ride.exclusiveID}, Order: c.id}
+	c.ride.rider = &events.Rider{SQL: rideSession, Args: []any{c.id, c.num, c.ride.key, c.s.HostIP(c.ride.remote), c.ride.exclusiveID}, Order: c.id}
 	if repeatable(c.ride.method) {
 		c.ride.rider.SQL = rideRepeatable
 	}

@@ -13,8 +13,8 @@ import (
 	"moromi/web/auth"
 )
 
-// authenticate finds the session that the request carries, if any, with the call number if the method may change something, and refuses it while another session of the user is exclusive, except
-// for the methods that may change that.
+// authenticate finds the session that the request carries, if any, and takes the call number if the method may change something. It refuses a session
+// while another of the user is exclusive, except for the methods that may change that.
 func (h *Hub) authenticate(r *http.Request, req *request, method string) error {
 	cred, message, err := h.credentials(r)
 	if err != nil {

@@ -29,6 +29,13 @@ func (c *client) numbers() (callnum, tags int64) {
 	return callnum, tags
 }
 
+// together tells whether the session's number was written in the transaction of the newest event.
+func (c *client) together() (same bool) {
+	c.site.t.Helper()
+	c.site.check(c.site.service.DB.QueryRow(c.site.t.Context(), `select (select xmin::text from ops.sessions where id = $1) = (select xmin::text from ledger.events order by position desc limit 1)`, c.id).Scan(&same))
+	return same
+}
+
 // A session that changes one thing after the other is not looked up for each, and yet each change is made once, and none that it may not make.
 func TestCallNumberRidesWithChange(t *testing.T) {
 	t.Parallel()
@@ -40,6 +47,9 @@ func TestCallNumberRidesWithChange(t *testing.T) {
 		wantCode(t, "create", create(fmt.Sprintf("tag-%d", i)), 0)
 		if n, tags := c.numbers(); n != c.n-1 || tags != int64(i+1) {
 			t.Fatalf("number %d after call %d; %d tags", n, c.n-1, tags)
+		}
+		if i > 0 && !c.together() {
+			t.Errorf("call %d: the number and the event are of two transactions", c.n-1)
 		}
 	}
 	c.n = 13
