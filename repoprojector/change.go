@@ -86,15 +86,12 @@ func (c *changes) between(ctx context.Context, after, upTo int64) (list []change
 	for {
 		c.mu.Lock()
 		told, more, known := c.told, c.more, after >= c.from
-		if told >= upTo || !known {
-			list = slices.Clone(c.list)
+		if known && told >= upTo {
+			list = c.within(after, upTo)
 		}
 		c.mu.Unlock()
-		if !known {
-			return nil, false
-		}
-		if told >= upTo {
-			break
+		if !known || told >= upTo {
+			return list, known
 		}
 		select {
 		case <-more:
@@ -102,10 +99,14 @@ func (c *changes) between(ctx context.Context, after, upTo int64) (list []change
 			return nil, false
 		}
 	}
+}
+
+// within copies what the list has after one event up to another.
+func (c *changes) within(after, upTo int64) []change {
 	order := func(x change, at int64) int { return cmp.Compare(x.at, at) }
-	i, _ := slices.BinarySearchFunc(list, after+1, order)
-	j, _ := slices.BinarySearchFunc(list, upTo+1, order)
-	return list[i:max(i, j)], true
+	i, _ := slices.BinarySearchFunc(c.list, after+1, order)
+	j, _ := slices.BinarySearchFunc(c.list, upTo+1, order)
+	return slices.Clone(c.list[i:max(i, j)])
 }
 
 // changeOf is what an event means for the content of tags. What happens to a build of a tag otherwise (it moves, is promoted, gets more rpms) comes with

@@ -117,6 +117,17 @@ func (p *Projector) stateAt(ctx context.Context, tag, event int64) (*state, erro
 	return p.readState(ctx, tag, event)
 }
 
+// lookAhead brings what is remembered of a tag up to now. While a repository's first event is written there is time for that, and what is left to be looked
+// at is what happened in between. What goes wrong is met again then.
+func (p *Projector) lookAhead(ctx context.Context, tag int64) {
+	now := int64(p.Service.Models.Position())
+	if old := p.states.get(tag); old != nil && old.event < now {
+		if next, err := p.follow(ctx, old, now); err == nil && next != nil {
+			p.states.put(next)
+		}
+	}
+}
+
 // readState reads a tag's state whole, and remembers it if it is the newest.
 func (p *Projector) readState(ctx context.Context, tag, event int64) (*state, error) {
 	c, err := p.Source.Content(ctx, tag, event)
@@ -166,6 +177,9 @@ func (p *Projector) follow(ctx context.Context, old *state, event int64) (*state
 	if !ok || int64(p.Service.Models.LastChange()) > old.event { // another hub wrote the read models for a while: Watch was not told of that
 		return nil, nil
 	}
+	if len(happened) == 0 {
+		return old.at(event), nil
+	}
 	touched, ok, err := p.touched(ctx, old, event, happened)
 	if err != nil || !ok {
 		return nil, err
@@ -202,6 +216,13 @@ func (p *Projector) follow(ctx context.Context, old *state, event int64) (*state
 		}
 	}
 	return next, old.carry(next, gone, came)
+}
+
+// at is the state as of a later event, up to which nothing happened.
+func (x *state) at(event int64) *state {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return &state{tag: x.tag, event: event, content: x.content, comps: x.comps, lineage: x.lineage, packages: x.packages, dirs: maps.Clone(x.dirs)}
 }
 
 // touches are the parts of a tag's content that changed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -30,7 +31,12 @@ func (p *Projector) generate(ctx context.Context, j job, task *int64) made {
 	began := p.Clock()
 	out := made{job: j}
 	in := commands.StartRepo{TagID: j.tag, Event: j.at, Opts: j.opts, TaskID: task}
+	var ahead sync.WaitGroup
+	if j.follows() {
+		ahead.Go(func() { p.lookAhead(ctx, j.tag) })
+	}
 	started, err := p.Service.StartRepo(ctx, commands.Actor{}, in)
+	ahead.Wait()
 	if err != nil {
 		out.err = err
 		return out
@@ -100,7 +106,7 @@ func (p *Projector) link(tag string, id int64) {
 // fill finds out what the repository holds and makes its metadata.
 func (p *Projector) fill(ctx context.Context, started commands.StartedRepo, j job, task *int64) (*build, error) {
 	at := p.stateAt
-	if j.at != 0 || len(j.tasks) > 0 || j.request != 0 { // of the past nothing is remembered; and who asks shall hear of every rpm that is not as it should be
+	if !j.follows() {
 		at = p.readState
 	}
 	x, err := at(ctx, j.tag, started.Event)

@@ -87,6 +87,10 @@ type job struct {
 // unbidden tells whether the job is the hub's own idea, and no task that somebody made.
 func (j *job) unbidden() bool { return len(j.tasks) == 0 }
 
+// follows tells whether the repository is made of what is remembered of the one before. Of the past nothing is; and who asks for a repository shall hear
+// of every rpm that is not as it should be.
+func (j *job) follows() bool { return j.at == 0 && len(j.tasks) == 0 && j.request == 0 }
+
 // stale tells whether the tag has changed since its repository was made.
 func (t *tagPlan) stale() bool { return t.made == 0 || t.change > t.made }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -124,15 +125,9 @@ func (b block) path() string { return hexPath(blockDir, b.key) }
 // build makes the block's file in the store from its packages' fragments. The file holds, for each kind, the
 // member and then the same uncompressed, for the checksum of the uncompressed file.
 func (w *Writer) build(ctx context.Context, b block, z *compressor) error {
-	fragments := make([]*Fragment, len(b.packages))
-	for i, p := range b.packages {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		var err error
-		if fragments[i], err = w.fragment(ctx, p); err != nil {
-			return fmt.Errorf("metadata of %s: %w", p.Href, err)
-		}
+	fragments, err := w.fragments(ctx, b.packages)
+	if err != nil {
+		return err
 	}
 	var members, opens [kinds][]byte
 	var g errgroup.Group
@@ -160,6 +155,28 @@ func (w *Writer) build(ctx context.Context, b block, z *compressor) error {
 	head = binary.BigEndian.AppendUint32(head, checksum(head))
 	w.infos.forget(b.key)
 	return w.store.write(b.path(), append(head, body...))
+}
+
+// fragments gives the fragments of packages.
+func (w *Writer) fragments(ctx context.Context, packages []Package) ([]*Fragment, error) {
+	list := make([]*Fragment, len(packages))
+	g, ctx := errgroup.WithContext(ctx)
+	readers := runtime.GOMAXPROCS(0)
+	for r := range readers {
+		g.Go(func() error {
+			for i := r; i < len(packages); i += readers {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				var err error
+				if list[i], err = w.fragment(ctx, packages[i]); err != nil {
+					return fmt.Errorf("metadata of %s: %w", packages[i].Href, err)
+				}
+			}
+			return nil
+		})
+	}
+	return list, g.Wait()
 }
 
 // fragment gives the fragment of a package, from the store or else from the rpm.

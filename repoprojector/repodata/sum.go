@@ -5,13 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"os"
-	"sync/atomic"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // tally digests one of the files that list packages, as it is or uncompressed.
@@ -25,13 +21,11 @@ type tally struct {
 	key   prefixKey
 	// from is the first block that is not known to come after those before it: what the file sums up to before it is known, and nothing of it is read.
 	from int
-	feed chan *openedBlock
-	buf  []byte
 }
 
 // newTally starts with what is known: head is the file's start.
 func (w *Writer) newTally(k kind, open bool, head []byte, name string, blocks []block, infos []*blockInfo) (*tally, error) {
-	t := &tally{w: w, kind: k, open: open, infos: infos, sum: sha256.New(), key: firstPrefix(k, open, []byte(name)), feed: make(chan *openedBlock, readAhead)}
+	t := &tally{w: w, kind: k, open: open, infos: infos, sum: sha256.New(), key: firstPrefix(k, open, []byte(name))}
 	t.write(head)
 	var last prefix
 	for ; t.from < len(blocks); t.from++ {
@@ -65,41 +59,25 @@ func (t *tally) section(i int) section {
 	return t.infos[i].member[t.kind]
 }
 
-// run takes in the blocks that are fed.
-func (t *tally) run(ctx context.Context, blocks []block) error {
-	for i := t.from; i < len(blocks); i++ {
-		select {
-		case b := <-t.feed:
-			err := t.add(b.f, i, blocks[i].key)
-			if err = errors.Join(err, b.release()); err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+// left is how many bytes the tally has still to take in.
+func (t *tally) left() (n int64) {
+	for i := t.from; i < len(t.infos); i++ {
+		n += int64(t.section(i).size)
 	}
-	return nil
+	return n
 }
 
-// add takes in a block. One that is damaged goes, so that it is made anew.
-func (t *tally) add(f *os.File, i int, key blockKey) error {
+// keep remembers where the tally is when it has taken in a block.
+func (t *tally) keep(i int, key blockKey) error {
 	x := t.section(i)
-	if cap(t.buf) < int(x.size) {
-		t.buf = make([]byte, x.size+x.size/4)
-	}
-	data, err := x.read(f, t.buf[:cap(t.buf)])
-	if err != nil {
-		t.w.infos.forget(key)
-		_ = t.w.store.root.Remove(hexPath(blockDir, key)) // if it cannot be removed, the next to make it replaces it
-		return err
-	}
-	t.write(data)
-	state, err := t.sum.(encoding.BinaryAppender).AppendBinary(make([]byte, 0, digestState))
+	t.size += int64(x.size)
+	p := prefix{size: t.size}
+	state, err := t.sum.(encoding.BinaryAppender).AppendBinary(p.state[:0])
 	if err != nil || len(state) != digestState {
 		return fmt.Errorf("keep digest of %d bytes: %w", len(state), err)
 	}
 	t.key = t.key.next(key, x.sum)
-	t.w.prefixes.put(t.key, prefix{t.size, [digestState]byte(state)})
+	t.w.prefixes.put(t.key, p)
 	return nil
 }
 
@@ -108,22 +86,6 @@ func (t *tally) finish(foot []byte) (sum string, size int64) {
 	t.write(foot)
 	return hex.EncodeToString(t.sum.Sum(nil)), t.size
 }
-
-// openedBlock is a block's file, for as many as read it.
-type openedBlock struct {
-	f     *os.File
-	users atomic.Int32
-}
-
-func (b *openedBlock) release() error {
-	if b.users.Add(-1) == 0 {
-		return b.f.Close()
-	}
-	return nil
-}
-
-// readAhead is how many blocks are open before the slowest digest gets to them.
-const readAhead = 8
 
 // sumUp digests the files that list packages, side by side, from the first block on that is not known.
 func (w *Writer) sumUp(ctx context.Context, v *Version, noOpen bool, z *compressor, blocks []block, infos []*blockInfo) error {
@@ -148,19 +110,7 @@ func (w *Writer) sumUp(ctx context.Context, v *Version, noOpen bool, z *compress
 		}
 		tallies = append(tallies, t)
 	}
-	g, inner := errgroup.WithContext(ctx)
-	for _, t := range tallies {
-		g.Go(func() error { return t.run(inner, blocks) })
-	}
-	g.Go(func() error { return w.feed(inner, blocks, z, tallies) })
-	err := g.Wait()
-	for _, t := range tallies { // what was fed to one that had given up
-		close(t.feed)
-		for b := range t.feed {
-			err = errors.Join(err, b.release())
-		}
-	}
-	if err != nil {
+	if err := w.takeIn(ctx, tallies, blocks, z); err != nil {
 		return err
 	}
 	for _, t := range tallies {
@@ -175,37 +125,6 @@ func (w *Writer) sumUp(ctx context.Context, v *Version, noOpen bool, z *compress
 		v.Files[k], v.sizes[k] = f, make([]uint32, len(infos))
 		for i, info := range infos {
 			v.sizes[k][i] = info.member[k].size
-		}
-	}
-	return nil
-}
-
-// feed opens each block once, for all tallies that read it.
-func (w *Writer) feed(ctx context.Context, blocks []block, z *compressor, tallies []*tally) error {
-	first := len(blocks)
-	for _, t := range tallies {
-		first = min(first, t.from)
-	}
-	for i := first; i < len(blocks); i++ {
-		f, err := w.openOrBuild(ctx, blocks[i], z)
-		if err != nil {
-			return err
-		}
-		b := &openedBlock{f: f}
-		b.users.Store(1) // until all have it
-		for _, t := range tallies {
-			if i < t.from {
-				continue
-			}
-			b.users.Add(1)
-			select {
-			case t.feed <- b:
-			case <-ctx.Done():
-				return errors.Join(ctx.Err(), b.release(), b.release())
-			}
-		}
-		if err := b.release(); err != nil {
-			return err
 		}
 	}
 	return nil
