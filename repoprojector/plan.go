@@ -15,8 +15,10 @@ const (
 	// quiet is how long a tag must have been left alone before it is made again, if it changed while or just after it was made. It is below
 	// what a person notices and above the distance of the changes of one script.
 	quiet = 250 * time.Millisecond
-	// restless is how long a tag that does not come to rest is waited for at most.
-	restless = 5 * time.Second
+	// restless is how long a tag that does not come to rest is waited for at most; and then twice as long as the time before, up to mostRestless, so that a
+	// thousand changes by a slow script make three repositories and not one every few seconds. Who waits for a repository asks for it, and is not kept waiting.
+	restless     = 8 * time.Second
+	mostRestless = time.Minute
 	// settling is, by default, how long a new build tag must have been left alone before its first repository is made unasked: somebody is setting it up,
 	// and every step would outdate the one before. Who needs the repository sooner asks for it, as builds do, and has it made at once.
 	settling = 2 * time.Second
@@ -62,6 +64,7 @@ type tagPlan struct {
 	made   int64         // the event whose content the newest READY repository with the tag's own options has; 0: there is none
 	change int64         // the tag's last change, 0 if none is known that made does not have
 	making bool
+	unrest int // how many repositories in a row were made because the tag did not come to rest
 
 	firstChange, lastChange time.Time // since a repository was last begun
 	asked                   time.Time // when the first request that waits came
@@ -148,11 +151,21 @@ func (t *tagPlan) next(now time.Time, lull time.Duration) (j job, due time.Time,
 
 // calm is when the tag will have been left alone for so long, or has been waited for long enough.
 func (t *tagPlan) calm(rest time.Duration) time.Time {
-	at, most := t.lastChange.Add(rest), t.firstChange.Add(restless)
+	at, most := t.lastChange.Add(rest), t.firstChange.Add(min(restless<<min(t.unrest, 20), mostRestless))
 	if most.Before(at) {
 		return most
 	}
 	return at
+}
+
+// begun notes that a repository is being made.
+func (t *tagPlan) begun(now time.Time) {
+	if now.Sub(t.lastChange) < quiet && !t.firstChange.IsZero() && now.Sub(t.firstChange) >= restless {
+		t.unrest++
+	} else {
+		t.unrest = 0
+	}
+	t.making, t.firstChange = true, time.Time{}
 }
 
 // taskJob is the most urgent of the tag's tasks, and those that the same repository answers.

@@ -64,6 +64,39 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// TestUnrest changes a tag all the time, for a while, and counts what is made of it.
+func TestUnrest(t *testing.T) {
+	t.Parallel()
+	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		lasts time.Duration
+		want  int
+	}{{0, 1}, {5 * time.Second, 2}, {24 * time.Second, 3}, {10 * time.Minute, 14}} {
+		p := &tagPlan{id: 1, kept: true, made: 1, ended: begin.Add(-time.Hour)}
+		tags := map[int64]*tagPlan{1: p}
+		made := 0
+		for now, event := begin, int64(2); now.Sub(begin) <= tt.lasts+2*quiet; now = now.Add(24 * time.Millisecond) {
+			if now.Sub(begin) <= tt.lasts {
+				p.changed(event, now)
+				event++
+			}
+			if jobs, _ := plan(tags, now, 1, 0); len(jobs) > 0 {
+				p.begun(now)
+				p.making, p.made, p.ended = false, p.change, now
+				made++
+			}
+		}
+		if made != tt.want || p.stale() {
+			t.Errorf("of changes for %v %d repositories were made, not %d; is the last stale: %t", tt.lasts, made, tt.want, p.stale())
+		}
+		p.changed(p.change+1, begin.Add(time.Hour))
+		p.begun(begin.Add(time.Hour))
+		if p.unrest != 0 {
+			t.Error("a rest is not noticed")
+		}
+	}
+}
+
 // TestLull leaves the first word to kojira, but for tasks that are there.
 func TestLull(t *testing.T) {
 	t.Parallel()

@@ -265,7 +265,7 @@ func (l *leading) start(ctx context.Context, jobs *sync.WaitGroup, timer *time.T
 	todo, wake := l.plan(ctx, now)
 	for _, j := range todo {
 		t := l.tags[j.tag]
-		t.making, t.firstChange = true, time.Time{}
+		t.begun(now)
 		for _, x := range j.tasks {
 			l.carried[x.id] = true
 		}
