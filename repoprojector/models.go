@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"moromi/internal/storage"
+	"moromi/internal/xmlrpc"
 	"moromi/projections/query"
 	rpmmodel "moromi/projections/rpm"
 	tagmodel "moromi/projections/tag"
@@ -84,7 +85,7 @@ func (m models) Content(ctx context.Context, tag, event int64) (*Content, error)
 	arches, _ := row["arches"].(string)
 	c.Arches = strings.Fields(arches)
 	c.Extra, _ = row["extra"].(map[string]any)
-	c.All = truth(c.Extra["repo_include_all"])
+	c.All = xmlrpc.Truthy(c.Extra["repo_include_all"])
 	if c.RPMs, err = m.rpms(ctx, tag, filter("", c.All), event); err != nil {
 		return nil, err
 	}
@@ -149,23 +150,6 @@ func (m models) names(ctx context.Context, sql string, ids []int64) ([]string, e
 		return nil, fmt.Errorf("names of packages: %w", err)
 	}
 	return pgx.CollectRows(rows, pgx.RowTo[string])
-}
-
-// truth is whether a setting counts as true in Python.
-func truth(v any) bool {
-	switch v := v.(type) {
-	case nil:
-		return false
-	case bool:
-		return v
-	case int64:
-		return v != 0
-	case float64:
-		return v != 0
-	case string:
-		return v != ""
-	}
-	return true
 }
 
 // rpms gives the rpms of the tag's builds as of the event, and where their files are now.

@@ -91,7 +91,7 @@ func New(c Config) (*Projector, error) {
 		return nil, err
 	}
 	p.writer = repodata.NewWriter(p.store, repodata.Options{OpenRPM: p.openRPM})
-	p.dist = dist.New(dist.Config{Service: p.Service, DB: p.DB, Storage: p.Storage, Store: p.store, Log: p.Log, Clock: p.Clock, Sign: p.Sign})
+	p.dist = dist.New(dist.Config{Service: p.Service, DB: p.DB, Storage: p.Storage, Store: p.store, Log: p.Log, Clock: p.Clock, Format: p.Format, Sign: p.Sign})
 	if err := p.openExternal(); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}

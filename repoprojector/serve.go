@@ -294,7 +294,7 @@ func (p *Projector) remake(ctx context.Context, v view) (*build, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.format, err = info.Format.format() // the writer puts the packages into its order
+	b.format, err = info.Format.Format() // the writer puts the packages into its order
 	return b, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -18,6 +19,7 @@ import (
 	"moromi/events"
 	"moromi/internal/storage"
 	"moromi/projections/event"
+	"moromi/repoprojector/format"
 	"moromi/repoprojector/repodata"
 )
 
@@ -26,18 +28,18 @@ const repoJSON = "repo.json"
 
 // repoInfo is what is in it.
 type repoInfo struct {
-	ID              int64           `json:"id"`
-	Tag             string          `json:"tag"`
-	TagID           int64           `json:"tag_id"`
-	TaskID          *int64          `json:"task_id"`
-	EventID         int64           `json:"event_id"`
-	Opts            map[string]bool `json:"opts"`
-	CustomOpts      map[string]bool `json:"custom_opts"`
-	WithSrc         bool            `json:"with_src"`
-	WithSeparateSrc bool            `json:"with_separate_src"`
-	WithDebuginfo   bool            `json:"with_debuginfo"`
-	External        []taken         `json:"external_repos,omitempty"`
-	Format          *recordedFormat `json:"metadata_format,omitempty"`
+	ID              int64            `json:"id"`
+	Tag             string           `json:"tag"`
+	TagID           int64            `json:"tag_id"`
+	TaskID          *int64           `json:"task_id"`
+	EventID         int64            `json:"event_id"`
+	Opts            map[string]bool  `json:"opts"`
+	CustomOpts      map[string]bool  `json:"custom_opts"`
+	WithSrc         bool             `json:"with_src"`
+	WithSeparateSrc bool             `json:"with_separate_src"`
+	WithDebuginfo   bool             `json:"with_debuginfo"`
+	External        []taken          `json:"external_repos,omitempty"`
+	Format          *format.Recorded `json:"metadata_format,omitempty"`
 }
 
 // optNames are the options in the order of events.RepoOpts.List.
@@ -70,7 +72,7 @@ type build struct {
 
 // newBuild makes a build of a tag's state with the options of a repository.
 func (p *Projector) newBuild(ctx context.Context, repo commands.StartedRepo, x *state, task *int64) (*build, error) {
-	format, err := formatOf(x.content.Extra, p.Format)
+	f, err := format.Of(x.content.Extra, p.Format)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +81,7 @@ func (p *Projector) newBuild(ctx context.Context, repo commands.StartedRepo, x *
 		return nil, err
 	}
 	opts := optMap(repo.Opts)
-	b := &build{Projector: p, repo: repo, task: task, state: x, asOf: asOf, format: format, layout: layout{opts["src"], opts["debuginfo"], opts["separate_src"], format.Order}}
+	b := &build{Projector: p, repo: repo, task: task, state: x, asOf: asOf, format: f, layout: layout{opts["src"], opts["debuginfo"], opts["separate_src"], f.Order}}
 	b.dirs, err = x.dirsFor(b.layout)
 	return b, err
 }
@@ -183,7 +185,10 @@ func (b *build) open(create bool) (storage.Path, error) {
 func (b *build) writeInfo() error {
 	opts := optMap(b.repo.Opts)
 	info := repoInfo{ID: b.repo.ID, Tag: b.state.content.Tag, TagID: b.state.tag, TaskID: b.task, EventID: b.repo.Event, Opts: opts,
-		CustomOpts: optMap(b.repo.Custom), WithSrc: opts["src"], WithSeparateSrc: opts["separate_src"], WithDebuginfo: opts["debuginfo"], Format: recordFormat(b.format)}
+		CustomOpts: optMap(b.repo.Custom), WithSrc: opts["src"], WithSeparateSrc: opts["separate_src"], WithDebuginfo: opts["debuginfo"]}
+	if b.format != (repodata.Format{}) { // without it, it is createrepo_c's
+		info.Format = format.Record(b.format)
+	}
 	if b.merging != nil {
 		info.External = b.merging.taken
 	}
@@ -192,6 +197,23 @@ func (b *build) writeInfo() error {
 		return err
 	}
 	return b.writeFile(repoJSON, raw)
+}
+
+// readInfo reads what a repository's repo.json says of it.
+func (b *build) readInfo() (info repoInfo, err error) {
+	dir, err := b.open(false)
+	if err != nil {
+		return info, err
+	}
+	defer b.root.Close()
+	raw, err := b.root.ReadFile(repoJSON)
+	if err == nil {
+		err = json.Unmarshal(raw, &info)
+	}
+	if err != nil {
+		return info, fmt.Errorf("%s of %s: %w", repoJSON, dir, err)
+	}
+	return info, nil
 }
 
 // lists makes the lists of a directory's rpms: their places, and what is known of them.

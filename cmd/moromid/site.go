@@ -27,6 +27,7 @@ import (
 	"moromi/projections"
 	"moromi/projections/readmodel"
 	"moromi/repoprojector"
+	"moromi/repoprojector/format"
 	"moromi/repoprojector/repodata"
 )
 
@@ -153,7 +154,7 @@ func (s *settings) distByBuilders() (bool, error) {
 // repoFormat reads RepoOrder and OpenSums.
 func (s *settings) repoFormat() (f repodata.Format, err error) {
 	if s.RepoOrder != "" {
-		if f.Order, err = repoprojector.ParseOrder(s.RepoOrder); err != nil {
+		if f.Order, err = format.ParseOrder(s.RepoOrder); err != nil {
 			return f, usageError{fmt.Errorf("repo_order: %w", err)}
 		}
 	}

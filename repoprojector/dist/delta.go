@@ -1,8 +1,6 @@
 package dist
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -27,6 +25,8 @@ const (
 	createrepoProgram = "createrepo_c"
 	// drpmDir is where they are in a repository.
 	drpmDir = "drpms"
+	// prestodelta is the type of the list of them.
+	prestodelta = "prestodelta"
 	// maxPresto bounds the list of them: a hundred thousand take some 50 MB.
 	maxPresto = 256 << 20
 )
@@ -92,42 +92,66 @@ func (a *archRepo) deltas(ctx context.Context, temp, repo string, list []repodat
 	if err := os.WriteFile(pkglist, []byte(names.String()), 0o644); err != nil {
 		return nil, err
 	}
-	args := []string{"--quiet", "--error-exit-val", "--no-database", "--pkglist", pkglist, "--deltas"}
+	args := []string{"--quiet", "--error-exit-val", "--no-database", "--general-compress-type", "gz", "--pkglist", pkglist, "--deltas"}
 	for _, dir := range old {
 		args = append(args, "--oldpackagedirs", dir)
 	}
 	if _, err := run(ctx, createrepoProgram, append(args, base)...); err != nil {
 		return nil, fmt.Errorf("make delta rpms: %w", err)
 	}
-	found, err := filepath.Glob(filepath.Join(base, "repodata", "*-prestodelta.xml*"))
+	found, err := filepath.Glob(filepath.Join(base, "repodata", "*-"+prestodelta+".xml*"))
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	x, err := prestodelta(found[0])
+	x, err := a.prestodelta(found[0])
 	return []attached{x}, err
 }
 
-// prestodelta says what the list of delta rpms is.
-func prestodelta(name string) (attached, error) {
-	x := attached{from: name, file: repodata.File{Type: "prestodelta", Name: filepath.Base(name)}}
-	var err error
-	if x.file.Size, x.file.Checksum, err = sumFile(name); err != nil {
-		return x, err
+// prestodelta puts the list of delta rpms into the repository's format.
+func (a *archRepo) prestodelta(name string) (attached, error) {
+	x := attached{from: name + ".of-format", file: repodata.File{Type: prestodelta}}
+	text, err := readGzip(name, maxPresto)
+	if err != nil {
+		return x, fmt.Errorf("read %s: %w", filepath.Base(name), err)
 	}
-	raw, err := os.ReadFile(name)
+	z, err := repodata.NewCompressor(a.format.Compression)
 	if err != nil {
 		return x, err
 	}
-	z, err := gzip.NewReader(bytes.NewReader(raw))
+	packed, err := z.Append(nil, text)
 	if err != nil {
-		return x, fmt.Errorf("read %s: %w", x.file.Name, err)
+		return x, err
 	}
-	open := sha256.New()
-	if x.file.OpenSize, err = io.Copy(open, io.LimitReader(z, maxPresto)); err != nil {
-		return x, fmt.Errorf("read %s: %w", x.file.Name, err)
+	x.file.Checksum, x.file.Size = hexSum(packed), int64(len(packed))
+	x.file.Name = x.file.Checksum + "-" + prestodelta + ".xml." + a.format.Compression.Ext()
+	if !a.format.NoOpenChecksum {
+		x.file.OpenChecksum, x.file.OpenSize = hexSum(text), int64(len(text))
 	}
-	x.file.OpenChecksum = hex.EncodeToString(open.Sum(nil))
-	return x, nil
+	return x, os.WriteFile(x.from, packed, 0o644)
+}
+
+// readGzip reads what a file holds uncompressed, if that has no more than so many bytes.
+func readGzip(name string, limit int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	z, err := repodata.Gzip.Reader(f)
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	text, err := io.ReadAll(io.LimitReader(z, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = fmt.Errorf("it has more than %d bytes", limit)
+	}
+	return text, err
+}
+
+func hexSum(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 // placeDeltas puts the delta rpms of a repository that is being made where their list says they are.

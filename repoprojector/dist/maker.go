@@ -30,7 +30,7 @@ const (
 	pulse = 15 * time.Second
 )
 
-// Config is what a Maker works with. All but Sign are needed.
+// Config is what a Maker works with. All but Format and Sign are needed.
 type Config struct {
 	Service *commands.Service
 	// DB reads the read models: its search_path names their schema.
@@ -40,6 +40,8 @@ type Config struct {
 	Store *repodata.Store
 	Log   *slog.Logger
 	Clock func() time.Time
+	// Format of the metadata, for tags that do not say otherwise; its order is not used (settle).
+	Format repodata.Format
 	// Sign gives the armored signature of a repomd.xml that was made at a time; nil: repositories are not signed.
 	Sign func(ctx context.Context, repomd []byte, made time.Time) ([]byte, error)
 }

@@ -3,15 +3,18 @@ package dist
 import (
 	"context"
 	"strings"
+	"time"
 
 	"moromi/internal/fault"
 	"moromi/internal/koji"
 	"moromi/internal/storage"
 	"moromi/internal/xmlrpc"
+	"moromi/projections/event"
 	"moromi/projections/query"
 	repomodel "moromi/projections/repo"
 	tagmodel "moromi/projections/tag"
 	taskmodel "moromi/projections/task"
+	"moromi/repoprojector/repodata"
 )
 
 // request is what a distRepo task asks for.
@@ -25,6 +28,8 @@ type request struct {
 	tagID      int64
 	tagName    string // under which the repository's directory is
 	event      int64
+	made       time.Time       // that of the repository's event: made again, it has the same revision
+	format     repodata.Format // of the metadata
 	volume     string
 	keys       []string // in lower case, the preferred ones first
 	arches     []string // canonical
@@ -90,6 +95,10 @@ func (m *Maker) readRest(ctx context.Context, r *request, row query.Row) error {
 		r.event = n
 	}
 	if err := r.readOptions(); err != nil {
+		return err
+	}
+	var err error
+	if r.made, err = event.Time(ctx, m.DB, row["create_event"].(int64)); err != nil {
 		return err
 	}
 	if len(r.arches) > 0 {

@@ -114,6 +114,9 @@ func (m *Maker) make(ctx context.Context, j *job, r *request) error {
 	if err := m.Storage.RemoveStages(dir); err != nil {
 		return err
 	}
+	if err := m.settle(ctx, r, dir); err != nil {
+		return err
+	}
 	for _, arches := range r.rounds() {
 		if err := m.makeArches(ctx, j, r, arches); err != nil {
 			return err

@@ -141,8 +141,7 @@ func (a *archRepo) writeRepo(ctx context.Context, root *os.Root, dir string, lis
 		return err
 	}
 	w := repodata.NewWriter(a.Store, repodata.Options{OpenRPM: a.openRPM})
-	made := a.Clock()
-	v, err := w.Compose(ctx, repodata.Content{Packages: packages, Comps: comps, Revision: made})
+	v, err := w.Compose(ctx, repodata.Content{Packages: packages, Format: a.format, Comps: comps, Revision: a.made})
 	if err != nil {
 		return err
 	}
@@ -154,7 +153,7 @@ func (a *archRepo) writeRepo(ctx context.Context, root *os.Root, dir string, lis
 		return err
 	}
 	if a.Sign != nil {
-		if v.Signature, err = a.Sign(ctx, v.Repomd, made); err != nil {
+		if v.Signature, err = a.Sign(ctx, v.Repomd, a.made); err != nil {
 			return fmt.Errorf("sign repository: %w", err)
 		}
 	}

@@ -2,7 +2,6 @@ package dist
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +24,9 @@ const (
 	zckHeaderProgram = "zck_read_header"
 )
 
+// group is the type of the group file that is not compressed.
+const group = "group"
+
 // zchunks makes those of a repository's metadata in a directory, a chunk for each package as createrepo_c has them, with dictionaries if there are any.
 func (a *archRepo) zchunks(ctx context.Context, dir string, v *repodata.Version) ([]attached, error) {
 	for _, p := range []string{zckProgram, zckHeaderProgram} {
@@ -37,7 +39,7 @@ func (a *archRepo) zchunks(ctx context.Context, dir string, v *repodata.Version)
 	}
 	var out []attached
 	for _, f := range v.Files {
-		if f.OpenChecksum == "" && f.Type != "group" || strings.HasPrefix(f.Type, "group_") { // the group file is there twice
+		if strings.HasPrefix(f.Type, group+"_") { // it is there twice
 			continue
 		}
 		z, err := a.zchunk(ctx, dir, v, f)
@@ -68,14 +70,14 @@ func checkDictDir(dir string) error {
 
 // zchunk makes one file.
 func (a *archRepo) zchunk(ctx context.Context, dir string, v *repodata.Version, f repodata.File) (z attached, err error) {
-	name := strings.TrimSuffix(f.Name[strings.IndexByte(f.Name, '-')+1:], ".gz") // primary.xml
+	name := strings.TrimSuffix(f.Name[strings.IndexByte(f.Name, '-')+1:], "."+a.format.Compression.Ext()) // primary.xml
 	plain := filepath.Join(dir, name)
 	if err := a.unpack(plain, v, f); err != nil {
 		return z, err
 	}
 	z.from = plain + ".zck"
 	args := []string{"--manual-chunk", "--split=<package ", "--output=" + z.from}
-	if f.Type == "group" {
+	if f.Type == group {
 		args = []string{"--output=" + z.from}
 	}
 	if dict := filepath.Join(a.zckDictDir, name+".zdict"); a.zckDictDir != "" {
@@ -94,7 +96,7 @@ func (a *archRepo) zchunk(ctx context.Context, dir string, v *repodata.Version, 
 		return z, err
 	}
 	z.file = repodata.File{Type: f.Type + "_zck", OpenChecksum: f.OpenChecksum, OpenSize: f.OpenSize}
-	if f.OpenChecksum == "" {
+	if f.Type == group && !a.format.NoOpenChecksum {
 		z.file.OpenChecksum, z.file.OpenSize = f.Checksum, f.Size
 	}
 	if z.file.HeaderSize, z.file.HeaderChecksum, err = zchunkHeader(header); err != nil {
@@ -114,10 +116,13 @@ func (a *archRepo) unpack(to string, v *repodata.Version, f repodata.File) error
 		return err
 	}
 	var plain io.Reader = packed
-	if f.OpenChecksum != "" {
-		if plain, err = gzip.NewReader(packed); err != nil {
+	if f.Type != group {
+		z, err := a.format.Compression.Reader(packed)
+		if err != nil {
 			return err
 		}
+		defer z.Close()
+		plain = z
 	}
 	out, err := os.Create(to)
 	if err != nil {

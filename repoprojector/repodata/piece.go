@@ -2,7 +2,11 @@ package repodata
 
 import (
 	"bytes"
+	"io"
 	"strconv"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 )
 
 // What stands here is for programs that put the three files together themselves (repoprojector/createrepo): pieces of
@@ -69,6 +73,18 @@ func EscapeValue(s string) string { return string(appendValue(nil, []byte(s))) }
 
 // Ext is the compression's file name extension, and its name in types such as group_gz.
 func (c Compression) Ext() string { return c.ext() }
+
+// Reader reads what is compressed so. Close ends it, not r.
+func (c Compression) Reader(r io.Reader) (io.ReadCloser, error) {
+	if c != Zstd {
+		return gzip.NewReader(r)
+	}
+	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	return z.IOReadCloser(), nil
+}
 
 // Compressor makes members: pieces that are valid compressed files, also one behind the other. Safe for concurrent
 // use.

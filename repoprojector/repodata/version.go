@@ -16,9 +16,6 @@ import (
 	"sort"
 	"strings"
 	"time"
-
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 )
 
 // RepomdName is the name of the file that lists the others, SignatureName that of its signature.
@@ -107,21 +104,11 @@ func (v *Version) comps() ([]byte, error) {
 			size = f.Size
 		}
 	}
-	var r io.Reader
-	if v.compression == Zstd {
-		z, err := zstd.NewReader(bytes.NewReader(v.group), zstd.WithDecoderConcurrency(1))
-		if err != nil {
-			return nil, err
-		}
-		defer z.Close()
-		r = z
-	} else {
-		z, err := gzip.NewReader(bytes.NewReader(v.group))
-		if err != nil {
-			return nil, err
-		}
-		r = z
+	r, err := v.compression.Reader(bytes.NewReader(v.group))
+	if err != nil {
+		return nil, err
 	}
+	defer r.Close()
 	return io.ReadAll(io.LimitReader(r, size+1))
 }
 

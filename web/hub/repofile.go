@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -217,9 +218,6 @@ func (f *repoFiles) info(opts map[string]bool) error {
 	return f.file(dir, "repo.json", raw)
 }
 
-// maxRepoJSON bounds repo.json; it has some hundred bytes.
-const maxRepoJSON = 1 << 20
-
 // updateRepoJSON sets members of repo.json.
 func (d Deps) updateRepoJSON(r storage.Repo, updates map[string]any) error {
 	dir, err := r.Dir()
@@ -230,21 +228,9 @@ func (d Deps) updateRepoJSON(r storage.Repo, updates map[string]any) error {
 	if err != nil {
 		return err
 	}
-	raw, err := d.Storage.ReadFile(p, maxRepoJSON)
-	if err != nil {
-		return err
-	}
-	all := map[string]any{}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	if err := dec.Decode(&all); err != nil {
-		return fmt.Errorf("read %s: %w", p, err)
-	}
-	for k, v := range updates {
-		all[k] = v
-	}
-	if raw, err = json.MarshalIndent(all, "", "  "); err != nil {
+	err = d.Storage.UpdateJSON(p, updates)
+	if strange := (*json.UnsupportedValueError)(nil); errors.As(err, &strange) {
 		return fault.Wrap(err, fault.Parameter, "repo_json_updates cannot be written as JSON")
 	}
-	return d.Storage.WriteFile(p, raw)
+	return err
 }

@@ -1,14 +1,16 @@
-package repoprojector
+// Package format says how the metadata of a tag's repositories is written: by the site's settings, and by the tag's own, which are extra settings of it. Tags' repositories and
+// dist repositories follow the same ones. As repo_include_all, they are not inherited.
+package format
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"moromi/internal/fault"
+	"moromi/internal/xmlrpc"
 	"moromi/repoprojector/repodata"
 )
 
-// The extra settings of a tag that say how its repositories' metadata is written. As repo_include_all, they are not inherited.
+// The extra settings of a tag.
 const (
 	// extraOrder is name or newest: the order of the packages (repodata.Order).
 	extraOrder = "repo.order"
@@ -39,8 +41,8 @@ func parseCompression(s string) (repodata.Compression, error) {
 	return 0, fmt.Errorf("the compression %q is neither gzip nor zstd", s)
 }
 
-// formatOf is the format of a tag with these extra settings; what they do not say is as in the site's.
-func formatOf(extra map[string]any, site repodata.Format) (f repodata.Format, err error) {
+// Of is the format of a tag with these extra settings; what they do not say is as in the site's. The error, a fault, names the setting that is wrong.
+func Of(extra map[string]any, site repodata.Format) (f repodata.Format, err error) {
 	f = site
 	read := func(key string, set func(string) error) {
 		v, ok := extra[key]
@@ -58,24 +60,24 @@ func formatOf(extra map[string]any, site repodata.Format) (f repodata.Format, er
 	read(extraOrder, func(s string) (err error) { f.Order, err = ParseOrder(s); return err })
 	read(extraCompression, func(s string) (err error) { f.Compression, err = parseCompression(s); return err })
 	if v, ok := extra[extraOpenChecksum]; ok && v != nil {
-		f.NoOpenChecksum = !truth(v)
+		f.NoOpenChecksum = !xmlrpc.Truthy(v)
 	}
 	return f, err
 }
 
-// recordedFormat is the format in repo.json, so that a repository that is composed again is the same whatever the settings are by then. Without it, it is
-// createrepo_c's.
-type recordedFormat struct {
+// Key is the member of repo.json that a Recorded is.
+const Key = "metadata_format"
+
+// Recorded is the format in repo.json, so that a repository that is made again is the same whatever the settings are by then.
+type Recorded struct {
 	Order        string `json:"order"`
 	Compression  string `json:"compression"`
 	OpenChecksum bool   `json:"open_checksum"`
 }
 
-func recordFormat(f repodata.Format) *recordedFormat {
-	if f == (repodata.Format{}) {
-		return nil
-	}
-	r := &recordedFormat{Order: "name", Compression: "gzip", OpenChecksum: !f.NoOpenChecksum}
+// Record gives what repo.json has of a format.
+func Record(f repodata.Format) *Recorded {
+	r := &Recorded{Order: "name", Compression: "gzip", OpenChecksum: !f.NoOpenChecksum}
 	if f.Order == repodata.NewestLast {
 		r.Order = "newest"
 	}
@@ -85,7 +87,8 @@ func recordFormat(f repodata.Format) *recordedFormat {
 	return r
 }
 
-func (r *recordedFormat) format() (f repodata.Format, err error) {
+// Format reads it. Without any, nil, it is createrepo_c's.
+func (r *Recorded) Format() (f repodata.Format, err error) {
 	if r == nil {
 		return f, nil
 	}
@@ -95,21 +98,4 @@ func (r *recordedFormat) format() (f repodata.Format, err error) {
 	f.NoOpenChecksum = !r.OpenChecksum
 	f.Compression, err = parseCompression(r.Compression)
 	return f, err
-}
-
-// readInfo reads what a repository's repo.json says of it.
-func (b *build) readInfo() (info repoInfo, err error) {
-	dir, err := b.open(false)
-	if err != nil {
-		return info, err
-	}
-	defer b.root.Close()
-	raw, err := b.root.ReadFile(repoJSON)
-	if err == nil {
-		err = json.Unmarshal(raw, &info)
-	}
-	if err != nil {
-		return info, fmt.Errorf("%s of %s: %w", repoJSON, dir, err)
-	}
-	return info, nil
 }
