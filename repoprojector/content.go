@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"moromi/internal/koji"
+	"moromi/repoprojector/examiner"
 	"moromi/repoprojector/repodata"
 )
 
@@ -152,7 +153,7 @@ func (p *Projector) readState(ctx context.Context, tag, event int64) (*state, er
 
 // enter makes sure of the rpms' files. Those of known are shared if they are the same.
 func (p *Projector) enter(ctx context.Context, rpms []RPM, known map[int64]*entry) ([]*entry, error) {
-	files, err := p.examine(ctx, rpms)
+	files, err := p.examiner.Examine(ctx, len(rpms), func(i int) (examiner.File, error) { return rpms[i].file() })
 	if err != nil {
 		return nil, err
 	}
@@ -373,4 +374,18 @@ func (l layout) places(r *RPM, arches []string) []string {
 		return arches[i : i+1]
 	}
 	return nil
+}
+
+// archDirs gives the directories of a repository.
+func archDirs(arches []string, separateSrc bool) []string {
+	var out []string
+	if separateSrc {
+		out = append(out, "src")
+	}
+	for _, a := range arches {
+		if a = koji.CanonArch(a); a != "src" && a != "noarch" {
+			out = append(out, a)
+		}
+	}
+	return out
 }

@@ -20,6 +20,7 @@ import (
 	"moromi/projections/query"
 	repomodel "moromi/projections/repo"
 	"moromi/repoprojector/dist"
+	"moromi/repoprojector/examiner"
 	"moromi/repoprojector/external"
 	"moromi/repoprojector/repodata"
 )
@@ -45,10 +46,10 @@ type Projector struct {
 	externalRoot *os.Root
 	failures     failures
 
-	seen    seen
-	states  states
-	changes changes
-	files   *files
+	examiner *examiner.Examiner
+	states   states
+	changes  changes
+	files    *files
 	// views and latestOf are what is known of repositories by their ids, and of the newest of a tag by its name
 	views    *projections.Memo[int64, view]
 	latestOf *projections.Memo[string, int64]
@@ -90,8 +91,9 @@ func New(c Config) (*Projector, error) {
 	if p.store, p.cache, err = c.openCache(); err != nil {
 		return nil, err
 	}
+	p.examiner = examiner.New(p.Storage, p.store)
 	p.writer = repodata.NewWriter(p.store, repodata.Options{OpenRPM: p.openRPM})
-	p.dist = dist.New(dist.Config{Service: p.Service, DB: p.DB, Storage: p.Storage, Store: p.store, Log: p.Log, Clock: p.Clock, Format: p.Format, Sign: p.Sign})
+	p.dist = dist.New(dist.Config{Service: p.Service, DB: p.DB, Storage: p.Storage, Store: p.store, Examiner: p.examiner, Log: p.Log, Clock: p.Clock, Format: p.Format, Sign: p.Sign})
 	if err := p.openExternal(); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"moromi/internal/storage"
+	"moromi/repoprojector/examiner"
 	"moromi/repoprojector/repodata"
 )
 
@@ -98,4 +99,10 @@ type RPM struct {
 // path is where the rpm's file is.
 func (r *RPM) path() (storage.Path, error) {
 	return r.Build.RPM(r.Arch, r.Name+"-"+r.Version+"-"+r.Release+"."+r.Arch+".rpm")
+}
+
+// file is the rpm's file as a repository has it.
+func (r *RPM) file() (examiner.File, error) {
+	p, err := r.path()
+	return examiner.File{RPM: r.ID, Path: p, Href: toplink + p.String(), Size: r.Size, SHA256: r.SHA256, PayloadHash: r.PayloadHash}, err
 }

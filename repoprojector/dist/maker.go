@@ -14,6 +14,7 @@ import (
 	"moromi/internal/koji"
 	"moromi/internal/storage"
 	taskmodel "moromi/projections/task"
+	"moromi/repoprojector/examiner"
 	"moromi/repoprojector/repodata"
 )
 
@@ -38,8 +39,10 @@ type Config struct {
 	Storage *storage.Topdir
 	// Store keeps what is known of rpms, and pieces of metadata.
 	Store *repodata.Store
-	Log   *slog.Logger
-	Clock func() time.Time
+	// Examiner looks at the rpms' files.
+	Examiner *examiner.Examiner
+	Log      *slog.Logger
+	Clock    func() time.Time
 	// Format of the metadata, for tags that do not say otherwise; its order is not used (settle).
 	Format repodata.Format
 	// Sign gives the armored signature of a repomd.xml that was made at a time; nil: repositories are not signed.
@@ -49,7 +52,6 @@ type Config struct {
 // Maker carries out distRepo tasks. Watch may be called from anywhere; Run is for the hub that leads.
 type Maker struct {
 	Config
-	seen    seen
 	wake    chan struct{} // holds one when tasks may wait
 	signed  chan signedCopy
 	mu      sync.Mutex

@@ -28,6 +28,8 @@ const (
 	pkglistName  = "pkglist"
 	kojipkgsName = "kojipkgs"
 	manifestName = "repo_manifest" // among the task's output
+	// readers is how many headers are read, or parts of the links made, at once: enough to hide a network file system's delay.
+	readers = 8
 	// linksAtOnce is how many links are made one after the other.
 	linksAtOnce = 512
 	// maxComps bounds the group file that somebody uploaded; the largest known have a few megabytes.
