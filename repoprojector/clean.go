@@ -44,7 +44,7 @@ func (p *Projector) recover(ctx context.Context) error {
 
 // relink sets the links "latest" that do not lead to the tags' newest READY repository: a process died, or a state could not be recorded.
 func (p *Projector) relink(ctx context.Context) error {
-	rows, err := repomodel.Standings(ctx, p.DB)
+	rows, err := repomodel.Standings(ctx, p.DB, nil)
 	if err != nil {
 		return err
 	}

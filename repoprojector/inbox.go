@@ -32,7 +32,7 @@ type news struct {
 	tasks    bool               // a newRepo task is new or free again
 	over     []int64            // tasks that ended
 	repos    []int64            // tags of new repositories
-	ended    bool               // a repository is not what it was: expired, deleted, a problem
+	states   map[int64]bool     // repositories that are not what they were: ready, expired, deleted, a problem
 	builds   []events.RPMsImported
 	resync   bool // something was not remembered
 }

@@ -2,6 +2,7 @@ package repoprojector
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -34,21 +35,18 @@ func (l *leading) learn(ctx context.Context, n news) error {
 		if err := l.Service.UpdateRepoEndEvents(ctx, commands.Actor{}); err != nil {
 			return err
 		}
-		n.graph, n.requests, n.tasks, n.ended = true, true, true, true
+		n.graph, n.requests, n.tasks = true, true, true
 	}
 	for _, tag := range n.repos {
 		if !l.followed[tag] {
 			n.cast(tag)
 		}
 	}
-	regraphed, err := l.regraph(ctx, &n)
-	if err != nil {
+	if err := l.regraph(ctx, &n); err != nil {
 		return err
 	}
-	if n.ended || regraphed {
-		if err := l.loadStandings(ctx); err != nil {
-			return err
-		}
+	if err := l.restand(ctx, &n); err != nil {
+		return err
 	}
 	l.welcome()
 	if err := l.touch(ctx, n); err != nil {
@@ -107,14 +105,47 @@ func (l *leading) touch(ctx context.Context, n news) error {
 	return nil
 }
 
-// loadStandings reads which repositories the tags have.
-func (p *Projector) loadStandings(ctx context.Context) error {
-	rows, err := repomodel.Standings(ctx, p.DB)
+// restand brings up to date which repositories the tags have: of those whose repositories' states changed, and of those that may be kept now; of all when the graph was read whole.
+func (l *leading) restand(ctx context.Context, n *news) error {
+	if n.graph || n.resync {
+		return l.loadStandings(ctx)
+	}
+	tags := slices.Collect(maps.Keys(n.recast))
+	if len(n.states) > 0 {
+		of, err := repomodel.TagsOf(ctx, l.DB, slices.Collect(maps.Keys(n.states)))
+		if err != nil {
+			return err
+		}
+		tags = append(tags, of...)
+	}
+	slices.Sort(tags)
+	tags = slices.DeleteFunc(slices.Compact(tags), func(id int64) bool { return l.tags[id] == nil })
+	if len(tags) == 0 {
+		return nil
+	}
+	rows, err := repomodel.Standings(ctx, l.DB, tags)
 	if err != nil {
 		return err
 	}
+	l.stand(tags, rows)
+	return nil
+}
+
+// loadStandings reads which repositories all tags have.
+func (p *Projector) loadStandings(ctx context.Context) error {
+	rows, err := repomodel.Standings(ctx, p.DB, nil)
+	if err != nil {
+		return err
+	}
+	p.stand(slices.Collect(maps.Keys(p.tags)), rows)
+	return nil
+}
+
+// stand takes in what was read of some tags.
+func (p *Projector) stand(tags []int64, rows []repomodel.Standing) {
 	known := map[int64]int64{}
-	for id, t := range p.tags {
+	for _, id := range tags {
+		t := p.tags[id]
 		known[id], t.made = t.made, 0
 	}
 	for _, r := range rows {
@@ -126,7 +157,6 @@ func (p *Projector) loadStandings(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
 }
 
 // loadRequests reads the requests that wait.

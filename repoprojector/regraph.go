@@ -56,10 +56,10 @@ func (p *Projector) letGo(id int64) {
 	}
 }
 
-// regraph brings the graph up to date: of the tags that something happened to, or whole if it must. changed tells whether other tags may be followed now.
-func (p *Projector) regraph(ctx context.Context, n *news) (changed bool, err error) {
+// regraph brings the graph up to date: of the tags that something happened to, or whole if it must. The tags that it finds may be followed now, or not any more, are in n.recast.
+func (p *Projector) regraph(ctx context.Context, n *news) error {
 	if n.graph || n.resync {
-		return true, p.loadGraph(ctx)
+		return p.loadGraph(ctx)
 	}
 	for _, t := range n.targets {
 		for _, tag := range []int64{p.targets[t.ID], t.BuildTag} {
@@ -83,13 +83,13 @@ func (p *Projector) regraph(ctx context.Context, n *news) (changed bool, err err
 	}
 	if len(n.relinked) > 0 {
 		if err := p.relinkGraph(ctx, slices.Sorted(maps.Keys(n.relinked))); err != nil {
-			return false, err
+			return err
 		}
 	}
 	if len(n.recast) == 0 {
-		return false, nil
+		return nil
 	}
-	return true, p.recast(ctx, slices.Sorted(maps.Keys(n.recast)))
+	return p.recast(ctx, slices.Sorted(maps.Keys(n.recast)))
 }
 
 // relinkGraph reads the links of some tags.

@@ -47,7 +47,7 @@ func (n *news) note(at int64, e events.Event) {
 	case events.RepoCreated:
 		n.repos = append(n.repos, e.TagID)
 	case events.RepoStateSet:
-		n.ended = true
+		n.states = n.mark(n.states, e.ID)
 	case events.RepoRequested, events.RepoRequestPrioritized, events.RepoRequestsFulfilled, events.RepoRequestAbandoned,
 		events.RepoRequestTasked:
 		n.requests = true

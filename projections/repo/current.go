@@ -16,14 +16,27 @@ type Standing struct {
 	TagName                        string
 }
 
-// Standings gives each tag's, for those that have one.
-func Standings(ctx context.Context, db query.DB) ([]Standing, error) {
+// Standings gives each tag's, for those that have one; of the tags that are given, of all if tags is nil.
+func Standings(ctx context.Context, db query.DB, tags []int64) ([]Standing, error) {
+	of, args := "", []any{}
+	if tags != nil { // a condition for both cases would keep PostgreSQL from the index
+		of, args = "tag_id = any($1) and ", []any{tags}
+	}
 	rows, err := db.Query(ctx, `select distinct on (tag_id) repo.id, tag_id, create_event, coalesce(end_event, 0), tag.name from repo
-		join tag on tag.id = tag_id where state = 1 and not dist and custom_opts = '{}' order by tag_id, create_event desc, repo.id desc`)
+		join tag on tag.id = tag_id where `+of+`state = 1 and not dist and custom_opts = '{}' order by tag_id, create_event desc, repo.id desc`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("newest repositories: %w", err)
 	}
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Standing])
+}
+
+// TagsOf gives the tags that repositories are of, each once.
+func TagsOf(ctx context.Context, db query.DB, repos []int64) ([]int64, error) {
+	rows, err := db.Query(ctx, `select distinct tag_id from repo where id = any($1)`, repos)
+	if err != nil {
+		return nil, fmt.Errorf("tags of repositories: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int64])
 }
 
 // LatestOf gives the id of the Standing of a tag by the tag's name; 0 if there is none.
