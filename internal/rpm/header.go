@@ -23,8 +23,18 @@ type Header struct {
 // ReadHeader reads the lead, the signature header and the main header of an rpm and leaves r at the first byte of
 // the payload. It reads no byte more, so a caller may hash a whole file in the same pass. Errors wrap ErrNotRPM,
 // ErrMalformed, ErrTooLarge or are the reader's.
-func ReadHeader(r io.Reader) (*Header, error) {
-	lead := make([]byte, LeadSize)
+func ReadHeader(r io.Reader) (*Header, error) { return new(Reader).ReadHeader(r) }
+
+// Reader reads headers one after the other into the same memory. Not safe for concurrent use.
+type Reader struct {
+	header    Header
+	lead      [LeadSize]byte
+	sig, main memory
+}
+
+// ReadHeader is the function ReadHeader, but the header is good until the next call only.
+func (x *Reader) ReadHeader(r io.Reader) (*Header, error) {
+	lead := x.lead[:]
 	if _, err := io.ReadFull(r, lead); err != nil {
 		if short(err) != err {
 			return nil, fmt.Errorf("%w: shorter than an rpm's lead", ErrNotRPM)
@@ -34,13 +44,13 @@ func ReadHeader(r io.Reader) (*Header, error) {
 	if !bytes.Equal(lead[:4], []byte{0xed, 0xab, 0xee, 0xdb}) {
 		return nil, fmt.Errorf("%w: bad magic % x", ErrNotRPM, lead[:4])
 	}
-	h := &Header{}
+	h := &x.header
 	var err error
-	if h.Sig, err = readSignature(r); err != nil {
+	if h.Sig, err = readSignature(r, &x.sig); err != nil {
 		return nil, fmt.Errorf("read rpm signature header: %w", err)
 	}
 	h.Start = LeadSize + int64(len(h.Sig.raw))
-	if h.Tags, h.raw, err = readTags(r, limits{MaxTags, MaxData}); err != nil {
+	if h.Tags, h.raw, err = readTags(r, limits{MaxTags, MaxData}, &x.main); err != nil {
 		return nil, fmt.Errorf("read rpm header: %w", err)
 	}
 	h.End = h.Start + int64(len(h.raw))

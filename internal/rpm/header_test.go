@@ -12,7 +12,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"moromi/internal/rpm"
+	"moromi/internal/rpm/rpmtest"
 )
 
 func fixtures(tb testing.TB) []string {
@@ -327,6 +330,43 @@ func TestTruncated(t *testing.T) {
 			t.Fatalf("the first %d of %d header bytes were accepted", n, h.End)
 		}
 	}
+}
+
+// TestReader reads many headers into the same memory, with one between them that is too large to be kept and one that breaks off.
+func TestReader(t *testing.T) {
+	t.Parallel()
+	var x rpm.Reader
+	corpus := rpmtest.NewCorpus(1)
+	for i := range 200 {
+		spec := corpus.Package(i, 0)
+		if i == 100 {
+			spec.Description = strings.Repeat("long ", 100_000)
+		}
+		data := spec.Bytes()
+		got, err := x.ReadHeader(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := rpm.ReadHeader(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tagData(want), tagData(got)); diff != "" || got.Start != want.Start || got.End != want.End {
+			t.Fatalf("header %d, bytes %d to %d, want %d to %d:\n%s", i, got.Start, got.End, want.Start, want.End, diff)
+		}
+		if _, err := x.ReadHeader(bytes.NewReader(data[:got.End-1])); !errors.Is(err, rpm.ErrMalformed) {
+			t.Fatalf("a header that breaks off: %v", err)
+		}
+	}
+}
+
+// tagData is all that a header says.
+func tagData(h *rpm.Header) map[string]any {
+	out := map[string]any{"raw": string(h.Raw()), "sig": h.SigMD5()}
+	for _, tag := range h.All() {
+		out[fmt.Sprint(tag)] = []any{h.Type(tag), h.Count(tag), h.Strings(tag), h.Uint64s(tag), string(h.Bytes(tag))}
+	}
+	return out
 }
 
 func TestText(t *testing.T) {

@@ -27,7 +27,7 @@ func (s *Signature) MD5() string { return hex.EncodeToString(s.Bytes(SigTagMD5))
 // its padding are an error.
 func ParseSignature(raw []byte) (*Signature, error) {
 	r := bytes.NewReader(raw)
-	s, err := readSignature(r)
+	s, err := readSignature(r, &memory{})
 	if err != nil {
 		return nil, fmt.Errorf("parse signature header: %w", err)
 	}
@@ -40,8 +40,8 @@ func ParseSignature(raw []byte) (*Signature, error) {
 // sigAlign is what a signature header's size is padded to.
 const sigAlign = 8
 
-func readSignature(r io.Reader) (Signature, error) {
-	t, raw, err := readTags(r, limits{MaxSignatureTags, MaxSignatureData})
+func readSignature(r io.Reader, m *memory) (Signature, error) {
+	t, raw, err := readTags(r, limits{MaxSignatureTags, MaxSignatureData}, m)
 	if err != nil {
 		return Signature{}, err
 	}
@@ -259,7 +259,7 @@ func Splice(dst io.Writer, src io.Reader, sighdr []byte) error {
 	if _, err := io.ReadFull(src, lead); err != nil {
 		return fmt.Errorf("splice signature header: %w: shorter than an rpm's lead", ErrNotRPM)
 	}
-	if _, err := readSignature(src); err != nil {
+	if _, err := readSignature(src, &memory{}); err != nil {
 		return fmt.Errorf("splice signature header: %w", err)
 	}
 	for _, b := range [][]byte{lead, sighdr} {

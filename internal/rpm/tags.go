@@ -242,9 +242,12 @@ func Text(b []byte) string {
 // limits of a header that is about to be read.
 type limits struct{ tags, data uint32 }
 
+// firstRead is the most bytes that a header's size alone gets memory for. Most headers have less.
+const firstRead = 64 << 10
+
 // readTags reads one header. raw is the header as it stood in the file, without padding.
-func readTags(r io.Reader, lim limits) (t Tags, raw []byte, err error) {
-	intro := make([]byte, introSize)
+func readTags(r io.Reader, lim limits, m *memory) (t Tags, raw []byte, err error) {
+	intro := m.intro[:]
 	if _, err := io.ReadFull(r, intro); err != nil {
 		return t, nil, short(err)
 	}
@@ -252,15 +255,37 @@ func readTags(r io.Reader, lim limits) (t Tags, raw []byte, err error) {
 	if err != nil {
 		return t, nil, err
 	}
-	// the buffer grows with the bytes that come, not with the size that the file claims
-	var buf bytes.Buffer
+	// large buffers grow with the bytes that come, not with the size that the file claims
+	buf := bytes.NewBuffer(m.raw[:0])
+	buf.Grow(min(size, firstRead) + bytes.MinRead)
 	buf.Write(intro)
-	if _, err := io.CopyN(&buf, r, int64(size-introSize)); err != nil {
+	if _, err := io.CopyN(buf, r, int64(size-introSize)); err != nil {
 		return t, nil, short(err)
 	}
 	raw = buf.Bytes()
-	t, err = parseTags(raw)
+	t, err = parseTags(raw, m.entries)
+	m.keep(raw, t.entries)
 	return t, raw, err
+}
+
+// memory is what one header takes, for the next one.
+type memory struct {
+	intro   [introSize]byte
+	raw     []byte
+	entries []entry
+}
+
+// What a header may take to be kept as memory for the next one. Nearly all headers take less.
+const (
+	maxKept     = 256 << 10 // bytes
+	maxKeptTags = 1024
+)
+
+func (m *memory) keep(raw []byte, entries []entry) {
+	if cap(raw) > maxKept || cap(entries) > maxKeptTags {
+		raw, entries = nil, nil
+	}
+	m.raw, m.entries = raw, entries
 }
 
 func short(err error) error {
@@ -293,11 +318,12 @@ const (
 )
 
 // parseTags indexes a whole header whose size was checked. Offsets must ascend without overlap, as librpm
-// demands (hdrblobVerifyInfo): so no byte is looked at twice, however the index is made.
-func parseTags(b []byte) (Tags, error) {
+// demands (hdrblobVerifyInfo): so no byte is looked at twice, however the index is made. The entries take the place
+// of those in room.
+func parseTags(b []byte, room []entry) (Tags, error) {
 	n := int(binary.BigEndian.Uint32(b[8:]))
 	store := b[introSize+n*entrySize:]
-	entries := make([]entry, 0, n)
+	entries := slices.Grow(room[:0], n)
 	sorted, end := true, 0
 	for i := range n {
 		x := b[introSize+i*entrySize:]

@@ -41,7 +41,7 @@ type assembly struct {
 // run if one is kept. If an rpm turns out to be unreadable, the number of packages, which stands first in each file, is
 // wrong: the entries are then marked, files is nil, and the caller tries again without them.
 func (r *run) assemble(ctx context.Context, dir string, entries []entry, old *kept) (files []file, next *table, err error) {
-	a := &assembly{run: r, old: old, dir: dir, count: len(entries), slots: make(chan struct{}, r.Workers+2), files: make([]file, kinds)}
+	a := &assembly{run: r, old: old, dir: dir, count: len(entries), slots: make(chan struct{}, r.Workers), files: make([]file, kinds)}
 	var t *table
 	if old != nil {
 		t = old.table
@@ -96,7 +96,7 @@ func (a *assembly) dispatch(ctx context.Context, todo chan<- *job) error {
 func (a *assembly) work(ctx context.Context, todo <-chan *job) error {
 	b := &builder{assembly: a, in: bufio.NewReaderSize(nil, readBuffer)}
 	for j := range todo {
-		x := a.shelf.get()
+		x := newBuilt(&a.shelf)
 		if err := b.build(ctx, j, x); err != nil {
 			return err
 		}
@@ -127,7 +127,7 @@ func (a *assembly) release(b *built) {
 	last := b.users == 0
 	a.mu.Unlock()
 	if last {
-		a.shelf.put(b)
+		b.free()
 		<-a.slots
 	}
 }
@@ -138,9 +138,13 @@ type digest struct {
 	size, openSize int64
 }
 
-func (d *digest) write(member, open []byte) {
-	d.sum.Write(member)
-	d.open.Write(open)
+func (d *digest) write(member, open [][]byte) {
+	for _, b := range member {
+		d.sum.Write(b)
+	}
+	for _, b := range open {
+		d.open.Write(b)
+	}
 }
 
 // state appends how the digests stand to buf.
@@ -239,7 +243,7 @@ func (w *writer) text(text []byte) (section, error) {
 	if err != nil {
 		return section{}, err
 	}
-	w.digest.write(member, text)
+	w.digest.write([][]byte{member}, [][]byte{text})
 	w.digest.size += int64(len(member))
 	w.digest.openSize += int64(len(text))
 	_, err = w.out.Write(member)
@@ -293,13 +297,13 @@ func (w *writer) block(ctx context.Context, i int) error {
 		}
 		w.same = false
 	}
-	member, open := b.member[w.k], b.open[w.k]
-	p := tablePart{member: section{size: uint32(len(member))}, open: section{size: uint32(len(open))}}
+	member, open := &b.member[w.k], &b.open[w.k]
+	p := tablePart{member: section{size: uint32(member.size)}, open: section{size: uint32(open.size)}}
 	if w.next != nil {
-		p.member.crc, p.open.crc = checksum(member), checksum(open)
+		p.member.crc, p.open.crc = checksum(member.pieces...), checksum(open.pieces...)
 	}
-	w.digest.write(member, open)
-	return w.keep(i, member, p)
+	w.digest.write(member.pieces, open.pieces)
+	return w.keep(i, p, member.pieces...)
 }
 
 // oldBlock copies a block of the old file.
@@ -314,34 +318,38 @@ func (w *writer) oldBlock(i int, x *tableBlock) error {
 	}
 	if w.same = w.same && x == &w.assembly.old.blocks[i]; w.same {
 		w.last = p.after
-		return w.put(i, member, p)
+		return w.put(i, p, member)
 	}
 	if w.open, err = readSection(w.assembly.old.pack, x.textAt(w.k), p.open, w.open); err != nil {
 		return err
 	}
-	w.digest.write(member, w.open)
-	return w.keep(i, member, p)
+	w.digest.write([][]byte{member}, [][]byte{w.open})
+	return w.keep(i, p, member)
 }
 
 // keep notes how the digests stand behind a block, and puts it.
-func (w *writer) keep(i int, member []byte, p tablePart) (err error) {
+func (w *writer) keep(i int, p tablePart, member ...[]byte) (err error) {
 	if w.next != nil {
 		if p.after, w.states, err = w.digest.state(w.states); err != nil {
 			return err
 		}
 	}
-	return w.put(i, member, p)
+	return w.put(i, p, member...)
 }
 
 // put writes a member, and notes it in the table.
-func (w *writer) put(i int, member []byte, p tablePart) error {
+func (w *writer) put(i int, p tablePart, member ...[]byte) error {
 	w.digest.size += int64(p.member.size)
 	w.digest.openSize += int64(p.open.size)
 	if w.next != nil {
 		w.next.blocks[i].parts[w.k] = p
 	}
-	_, err := w.out.Write(member)
-	return err
+	for _, b := range member {
+		if _, err := w.out.Write(b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // stepWriter tells the run of each write.

@@ -7,15 +7,29 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"moromi/repoprojector/repodata"
 )
 
 // built is a block's text and members, while they wait to be written.
 type built struct {
-	open, member [kinds][]byte
+	open, member [kinds]text
 	users        int // who has not written it yet
+}
+
+func newBuilt(s *shelf) *built {
+	b := &built{}
+	for k := range kinds {
+		b.open[k].shelf, b.member[k].shelf = s, s
+	}
+	return b
+}
+
+func (b *built) free() {
+	for k := range kinds {
+		b.open[k].free()
+		b.member[k].free()
+	}
 }
 
 // readBuffer is how much of an rpm is read at once. Most headers fit into one.
@@ -25,6 +39,7 @@ const readBuffer = 64 << 10
 type builder struct {
 	*assembly
 	in   *bufio.Reader
+	rpms repodata.RPMReader
 	last *tableBlock // whose text is loaded
 	text [kinds][]byte
 }
@@ -32,9 +47,6 @@ type builder struct {
 // build makes a block: of texts that the state has, and of rpms. An rpm that cannot be read is reported, and the block
 // is of no use.
 func (b *builder) build(ctx context.Context, j *job, to *built) error {
-	for k := range kinds {
-		to.open[k], to.member[k] = to.open[k][:0], to.member[k][:0]
-	}
 	for i := range j.entries {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -59,11 +71,11 @@ func (b *builder) build(ctx context.Context, j *job, to *built) error {
 		return nil
 	}
 	for k := range kinds {
-		if len(to.open[k]) > math.MaxInt32 {
-			return fmt.Errorf("the metadata of %d packages has %d bytes, which is too much", len(j.entries), len(to.open[k]))
+		open := &to.open[k]
+		if open.size > math.MaxInt32 {
+			return fmt.Errorf("the metadata of %d packages has %d bytes, which is too much", len(j.entries), open.size)
 		}
-		var err error
-		if to.member[k], err = b.compressor.Append(to.member[k], to.open[k]); err != nil {
+		if err := b.compressor.Compress(&to.member[k], open.pieces...); err != nil {
 			return err
 		}
 	}
@@ -83,7 +95,7 @@ func (b *builder) take(e *entry, to *built) error {
 		for _, p := range b.old.packages[b.last.first:i] {
 			at += int(p.text[k])
 		}
-		to.open[k] = append(to.open[k], b.text[k][at:at+int(e.text[k])]...)
+		to.open[k].append(b.text[k][at : at+int(e.text[k])])
 	}
 	return nil
 }
@@ -173,49 +185,18 @@ func (b *builder) read(e *entry, to *built) error {
 		return err
 	}
 	b.in.Reset(f)
-	fragment, _, err := repodata.ReadRPM(b.in)
+	fragment, _, err := b.rpms.ReadRPM(b.in)
 	if err != nil {
 		return err
 	}
 	e.mtime, e.size = info.ModTime().Unix(), info.Size()
 	place := repodata.Place{Href: b.href(e.name), Base: b.BaseURL, Time: e.mtime}
 	for k := range kinds {
-		before := len(to.open[k])
-		to.open[k] = fragment.AppendTo(to.open[k], repodata.Kind(k), place)
-		e.text[k] = uint32(len(to.open[k]) - before)
+		before := to.open[k].size
+		if err := fragment.Write(&to.open[k], repodata.Kind(k), place); err != nil {
+			return err
+		}
+		e.text[k] = uint32(to.open[k].size - before)
 	}
 	return nil
-}
-
-// maxIdle bounds the buffers of a block that are kept for the next one. Few blocks are larger.
-const maxIdle = 8 << 20
-
-// shelf holds blocks' buffers that are not in use.
-type shelf struct {
-	mu   sync.Mutex
-	idle []*built
-}
-
-func (s *shelf) get() *built {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n := len(s.idle); n > 0 {
-		b := s.idle[n-1]
-		s.idle = s.idle[:n-1]
-		return b
-	}
-	return &built{}
-}
-
-func (s *shelf) put(b *built) {
-	size := 0
-	for k := range kinds {
-		size += cap(b.open[k]) + cap(b.member[k])
-	}
-	if size > maxIdle {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.idle = append(s.idle, b)
 }

@@ -67,8 +67,10 @@ func (a *assembly) packBuilt(ctx context.Context, j *job, x *tableBlock) error {
 	}
 	x.text = a.next.packSize
 	for k := range kinds {
-		if err := a.appendPack(b.open[k]); err != nil {
-			return err
+		for _, piece := range b.open[k].pieces {
+			if err := a.appendPack(piece); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -82,7 +82,12 @@ const (
 	endsBit = 1 << 31
 )
 
-func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
+func checksum(pieces ...[]byte) (sum uint32) {
+	for _, b := range pieces {
+		sum = crc32.Update(sum, crc32.MakeTable(crc32.Castagnoli), b)
+	}
+	return sum
+}
 
 func (s section) append(b []byte) []byte {
 	return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(b, s.size), s.crc)

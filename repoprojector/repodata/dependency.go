@@ -53,7 +53,7 @@ func (d *dependencies) each(t rpm.DepTags, f func(dep dependency, version []byte
 }
 
 func (d *dependencies) collect(t rpm.DepTags) []dependency {
-	var out []dependency
+	out := make([]dependency, 0, d.h.Count(t.Flags))
 	d.each(t, func(dep dependency, version []byte, _ uint64) {
 		if !dep.setVersion(version) {
 			return
@@ -76,7 +76,7 @@ func (d *dependencies) requires(t rpm.DepTags) []dependency {
 		flags, version string
 		pre            bool
 	}
-	var out []dependency
+	out := make([]dependency, 0, d.h.Count(t.Flags))
 	var libc *dependency
 	seen := map[string]variant{}
 	d.each(t, func(dep dependency, version []byte, sense uint64) {

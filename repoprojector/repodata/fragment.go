@@ -64,17 +64,27 @@ func (f *Fragment) Size() int64 {
 }
 
 // ReadRPM reads a whole rpm once: its header, and its fragment. Errors wrap those of rpm.ReadHeader.
-func ReadRPM(r io.Reader) (*Fragment, *rpm.Header, error) {
+func ReadRPM(r io.Reader) (*Fragment, *rpm.Header, error) { return new(RPMReader).ReadRPM(r) }
+
+// RPMReader reads rpms one after the other into the same memory. Not safe for concurrent use.
+type RPMReader struct {
+	header rpm.Reader
+	// parts are the last fragment's, whose memory the next one takes.
+	parts [5][]byte
+}
+
+// ReadRPM is the function ReadRPM, but what it gives is good until the next call only.
+func (x *RPMReader) ReadRPM(r io.Reader) (*Fragment, *rpm.Header, error) {
 	sum := sha256.New()
 	count := &counter{r: io.TeeReader(r, sum)}
-	h, err := rpm.ReadHeader(count)
+	h, err := x.header.ReadHeader(count)
 	if err != nil {
 		return nil, nil, err
 	}
 	if _, err := io.Copy(io.Discard, count); err != nil {
 		return nil, nil, fmt.Errorf("read rpm payload: %w", err)
 	}
-	f, err := newFragment(h, Digest(sum.Sum(nil)), count.n)
+	f, err := x.fragment(h, Digest(sum.Sum(nil)), count.n)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -110,9 +120,12 @@ func (f *Fragment) append(b []byte, k kind, p Package) []byte {
 	return append(b, f.parts[2]...)
 }
 
-// newFragment makes the fragment of an rpm of the given digest and size in bytes.
-func newFragment(h *rpm.Header, d Digest, size int64) (*Fragment, error) {
-	x := &renderer{h: h, digest: d.String(), size: size}
+// maxKept is the most bytes of a part that are kept as memory for the next fragment's.
+const maxKept = 256 << 10
+
+// fragment makes the fragment of an rpm of the given digest and size in bytes.
+func (m *RPMReader) fragment(h *rpm.Header, d Digest, size int64) (*Fragment, error) {
+	x := &renderer{h: h, digest: d.String(), size: size, room: m.parts}
 	var err error
 	if x.paths, err = h.Paths(); err != nil {
 		return nil, err
@@ -128,6 +141,11 @@ func newFragment(h *rpm.Header, d Digest, size int64) (*Fragment, error) {
 	for _, p := range f.parts {
 		total += len(p)
 	}
+	for i, p := range f.parts {
+		if m.parts[i] = p; cap(p) > maxKept {
+			m.parts[i] = nil
+		}
+	}
 	if total > MaxFragment {
 		return nil, fmt.Errorf("%w: %d bytes of metadata, at most %d", rpm.ErrTooLarge, total, MaxFragment)
 	}
@@ -140,7 +158,11 @@ type renderer struct {
 	digest string
 	size   int64
 	paths  [][]byte
+	room   [5][]byte // memory for the parts
 }
+
+// part gives empty memory for a part, with room for n bytes.
+func (x *renderer) part(i, n int) []byte { return slices.Grow(x.room[i][:0], n) }
 
 // arch is "src" for every source package: createrepo_c knows no nosrc.
 func (x *renderer) arch() []byte {
@@ -160,7 +182,7 @@ func (x *renderer) appendVersion(b []byte) []byte {
 
 func (x *renderer) beforeTime() []byte {
 	h := x.h
-	b := append(make([]byte, 0, 1024), "<package type=\"rpm\">\n"...)
+	b := append(x.part(0, 1024), "<package type=\"rpm\">\n"...)
 	b = appendElem(b, "  ", "name", h.RawString(rpm.TagName))
 	b = appendElem(b, "  ", "arch", x.arch())
 	b = x.appendVersion(b)
@@ -173,14 +195,14 @@ func (x *renderer) beforeTime() []byte {
 }
 
 func (x *renderer) beforeHref() []byte {
-	return fmt.Appendf(nil, "\" build=\"%d\"/>\n  <size package=\"%d\" installed=\"%d\" archive=\"%d\"/>\n  <location href=\"",
+	return fmt.Appendf(x.part(1, 128), "\" build=\"%d\"/>\n  <size package=\"%d\" installed=\"%d\" archive=\"%d\"/>\n  <location href=\"",
 		x.h.BuildTime(), x.size, x.h.Size(), x.h.ArchiveSize())
 }
 
 // files renders the rest of primary and the whole of filelists, which share the files.
 func (x *renderer) files() (rest, list []byte) {
 	h := x.h
-	b := append(make([]byte, 0, 4096), "\"/>\n  <format>\n"...)
+	b := append(x.part(2, 4096), "\"/>\n  <format>\n"...)
 	b = appendElem(b, "    ", "rpm:license", h.RawString(rpm.TagLicense))
 	b = appendElem(b, "    ", "rpm:vendor", h.RawString(rpm.TagVendor))
 	b = appendElem(b, "    ", "rpm:group", h.RawString(rpm.TagGroup))
@@ -190,7 +212,7 @@ func (x *renderer) files() (rest, list []byte) {
 	deps := dependencies{h: h, ownFile: x.ownFiles()}
 	b = deps.appendTo(b)
 
-	list = x.appendPackage(make([]byte, 0, 512+90*len(x.paths)))
+	list = x.appendPackage(x.part(3, 512+90*len(x.paths)))
 	for i, p := range x.paths {
 		start := len(list)
 		list = append(list, "  <file"...)
@@ -260,7 +282,7 @@ func (x *renderer) other() []byte {
 			t++
 		}
 	}
-	b := x.appendPackage(make([]byte, 0, 2048))
+	b := x.appendPackage(x.part(4, 2048))
 	for i, t := range slices.Backward(times) {
 		author := authors[i]
 		for len(author) > 1 && author[len(author)-1] == ' ' {

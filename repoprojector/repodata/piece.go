@@ -2,7 +2,10 @@ package repodata
 
 import (
 	"bytes"
+	"fmt"
 	"io"
+	"runtime"
+	"slices"
 	"strconv"
 
 	"github.com/klauspost/compress/gzip"
@@ -42,17 +45,30 @@ type Place struct {
 // hrefAttr is what the second part of primary ends with; the base stands before it.
 const hrefAttr = `href="`
 
-// AppendTo appends the package's part of a file.
-func (f *Fragment) AppendTo(b []byte, k Kind, p Place) []byte {
-	if k != primary || p.Base == "" {
-		return f.append(b, k, Package{Href: p.Href, Time: p.Time})
+// Write writes the package's part of a file.
+func (f *Fragment) Write(w io.Writer, k Kind, p Place) error {
+	switch k {
+	case filelists:
+		_, err := w.Write(f.parts[3])
+		return err
+	case other:
+		_, err := w.Write(f.parts[4])
+		return err
 	}
-	b = append(b, f.parts[0]...)
-	b = strconv.AppendInt(b, p.Time, 10)
-	b = append(b, bytes.TrimSuffix(f.parts[1], []byte(hrefAttr))...)
-	b = append(appendValue(append(b, `xml:base="`...), []byte(p.Base)), `" `+hrefAttr...)
-	b = appendValue(b, []byte(p.Href))
-	return append(b, f.parts[2]...)
+	between := strconv.AppendInt(make([]byte, 0, 512), p.Time, 10)
+	if p.Base == "" {
+		between = append(between, f.parts[1]...)
+	} else {
+		between = append(between, bytes.TrimSuffix(f.parts[1], []byte(hrefAttr))...)
+		between = append(appendValue(append(between, `xml:base="`...), []byte(p.Base)), `" `+hrefAttr...)
+	}
+	between = appendValue(between, []byte(p.Href))
+	for _, b := range [][]byte{f.parts[0], between, f.parts[2]} {
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // EndsBlock tells whether a block ends behind the package at a place: a hash of its name and architecture that is
@@ -87,8 +103,11 @@ func (c Compression) Reader(r io.Reader) (io.ReadCloser, error) {
 }
 
 // Compressor makes members: pieces that are valid compressed files, also one behind the other. Safe for concurrent
-// use.
-type Compressor struct{ c *compressor }
+// use: it makes as many at once as there are processors, since each takes a megabyte, and lets others wait.
+type Compressor struct {
+	c    *compressor
+	idle chan *gzip.Writer // nil for one that is not made yet
+}
 
 // NewCompressor makes a compressor.
 func NewCompressor(c Compression) (*Compressor, error) {
@@ -96,10 +115,45 @@ func NewCompressor(c Compression) (*Compressor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Compressor{z}, nil
+	n := runtime.GOMAXPROCS(0)
+	idle := make(chan *gzip.Writer, n)
+	for range n {
+		idle <- nil
+	}
+	return &Compressor{z, idle}, nil
 }
 
-// Append compresses src to one member and appends it to dst. Equal input gives equal output.
+// Compress writes one member of the text that the pieces are together. Equal text gives equal output.
+func (z *Compressor) Compress(w io.Writer, pieces ...[]byte) (err error) {
+	gz := <-z.idle
+	defer func() { z.idle <- gz }()
+	if z.c.kind == Zstd {
+		member, err := z.c.member(slices.Concat(pieces...))
+		if err == nil {
+			_, err = w.Write(member)
+		}
+		return err
+	}
+	if gz == nil {
+		if gz, err = gzip.NewWriterLevel(w, gzipLevel); err != nil {
+			return fmt.Errorf("start gzip: %w", err)
+		}
+	}
+	gz.Reset(w)
+	for _, b := range pieces {
+		if _, err := gz.Write(b); err != nil {
+			return fmt.Errorf("compress: %w", err)
+		}
+	}
+	if err := gz.Close(); err != nil {
+		return fmt.Errorf("compress: %w", err)
+	}
+	return nil
+}
+
+// Append is Compress behind what dst has.
 func (z *Compressor) Append(dst, src []byte) ([]byte, error) {
-	return z.c.append(dst, src)
+	b := bytes.NewBuffer(dst)
+	err := z.Compress(b, src)
+	return b.Bytes(), err
 }
