@@ -3,6 +3,9 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -131,5 +134,67 @@ func TestSignedRepositories(t *testing.T) {
 	}
 	if st, err := os.Stat(filepath.Join(dir, signKeyFile)); err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("the key's file: %v, %v", st, err)
+	}
+}
+
+// How often "latest" moves between repomd.xml and its signature, in the short form and with `make torture`.
+const (
+	shortSignatures   = 3
+	tortureSignatures = 100
+)
+
+// TestSignatureWhileLatestMoves lets dnf read a signed repository behind "latest" that becomes another after repomd.xml and before its signature, each time; and lets another program at the
+// same address read the next one's index in between.
+func TestSignatureWhileLatestMoves(t *testing.T) {
+	t.Parallel()
+	signatureWhileLatestMoves(t, shortSignatures)
+}
+
+func TestTortureSignatureWhileLatestMoves(t *testing.T) {
+	torture(t)
+	signatureWhileLatestMoves(t, tortureSignatures)
+}
+
+func signatureWhileLatestMoves(t *testing.T, rounds int) {
+	t.Helper()
+	if _, err := exec.LookPath("dnf"); err != nil {
+		t.Skip("needs dnf")
+	}
+	d := up(t, siteDir(t), "--sign-repos")
+	s := makeRepoSite(t, d, 3)
+	s.newest()
+	hub, err := url.Parse(d.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pass := httputil.NewSingleHostReverseProxy(hub)
+	var moves int
+	var other bool // reads the index before the signature is asked for
+	moving := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if index, signature := strings.CutSuffix(r.URL.Path, ".asc"); signature {
+			if err := s.change(r.Context()); err != nil {
+				t.Error(err)
+			}
+			s.newest()
+			moves++
+			if other {
+				again := r.Clone(r.Context())
+				again.URL.Path = index
+				again.Header.Set("User-Agent", "another program")
+				pass.ServeHTTP(httptest.NewRecorder(), again)
+			}
+		}
+		pass.ServeHTTP(w, r)
+	}))
+	t.Cleanup(moving.Close)
+	for round := range rounds {
+		for _, other = range []bool{false, true} {
+			if out, err := dnfReads(t, moving.URL+"/kojifiles/repos/dist/latest/x86_64", d.url+"/kojifiles/RPM-GPG-KEY-moromi"); err != nil {
+				t.Fatalf("round %d, with another: %v: %v\n%s", round, other, err, out)
+			}
+		}
+	}
+	if moves < 2*rounds {
+		t.Errorf("it moved only %d times", moves)
 	}
 }

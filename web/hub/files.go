@@ -34,6 +34,7 @@ type files struct {
 	top   *storage.Topdir
 	repos RepoFiles // nil: all files of repositories are files
 	key   []byte    // the public key that repositories are signed with; nil: they are not
+	reads *latestReads
 	log   *slog.Logger
 	// remote gives a client's address.
 	remote func(*http.Request) string
@@ -81,6 +82,7 @@ func (f *files) serve(w http.ResponseWriter, r *http.Request, rel string) {
 	at := rel
 	repo, inRepo := f.repoPath(r.Context(), rel)
 	if inRepo {
+		repo = f.sameAsIndex(r, repo, rel)
 		at = repo.rel()
 	}
 	p, err := storage.Parse(at)
@@ -89,8 +91,14 @@ func (f *files) serve(w http.ResponseWriter, r *http.Request, rel string) {
 		return
 	}
 	st, err := f.top.Stat(p)
+	if inRepo && !repo.blocks && errors.Is(err, fs.ErrNotExist) {
+		if before, bad := storage.Parse(f.lastRead(r, repo, rel).rel()); bad == nil && before != p {
+			p = before
+			st, err = f.top.Stat(p)
+		}
+	}
 	switch {
-	case err != nil && inRepo && errors.Is(err, fs.ErrNotExist) && !f.unsigned(p):
+	case err != nil && inRepo && repo.blocks && errors.Is(err, fs.ErrNotExist) && !f.unsigned(p):
 		f.repoFile(w, r, repo, rel)
 	case err != nil:
 		if !errors.Is(err, fs.ErrNotExist) {

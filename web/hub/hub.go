@@ -150,7 +150,7 @@ func New(cfg Config) (*Hub, error) {
 	}
 	cfg.Limits = cfg.Limits.orDefault()
 	h := &Hub{cfg: cfg, methods: map[string]*Method{}}
-	h.files = &files{top: cfg.Storage, repos: cfg.RepoFiles, key: cfg.RepoKey, log: cfg.Log, remote: h.remoteAddr}
+	h.files = &files{top: cfg.Storage, repos: cfg.RepoFiles, key: cfg.RepoKey, reads: newLatestReads(cfg.Clock), log: cfg.Log, remote: h.remoteAddr}
 	var errs []error
 	for _, m := range append(h.ownMethods(), cfg.Methods...) {
 		if err := h.add(m); err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"moromi/internal/storage"
 	"moromi/repoprojector"
 )
 
@@ -27,33 +28,55 @@ type RepoFiles interface {
 	OpenAt(ctx context.Context, tag, begin int64, name string) (*repoprojector.File, error)
 }
 
-// repoPath is an address below repos/: TAG/ID/NAME.
+// repoPath is an address below repos/ or repos-dist/: TAG/ID/NAME.
 type repoPath struct {
-	tag    string
-	id     int64
-	name   string
-	latest bool // it was asked for as the latest
+	top, tag string
+	id       int64
+	name     string
+	latest   bool // it was asked for as the latest
+	blocks   bool // what is no file may be served out of the blocks
 }
 
-// repoPath takes an address below the topdir apart and finds which repository "latest" is. ok is false for one of nothing in a numbered repository.
+// repoPath takes an address below the topdir apart and finds which repository "latest" is. ok is false for one of nothing in a repository, and for
+// those of dist repositories with a number.
 func (f *files) repoPath(ctx context.Context, rel string) (p repoPath, ok bool) {
 	parts := strings.SplitN(rel, "/", 4)
-	if f.repos == nil || len(parts) < 4 || parts[0] != "repos" {
+	if len(parts) < 4 {
 		return p, false
 	}
-	p.tag, p.name = parts[1], parts[3]
+	p = repoPath{top: parts[0], tag: parts[1], name: parts[3], latest: parts[2] == latestName, blocks: parts[0] == "repos" && f.repos != nil}
 	var err error
-	if parts[2] == "latest" {
-		p.latest = true
+	switch {
+	case p.blocks && p.latest:
 		p.id, err = f.repos.Latest(ctx, p.tag)
-	} else {
+	case p.blocks:
 		p.id, err = strconv.ParseInt(parts[2], 10, 64)
+	case p.top == "repos-dist" && p.latest:
+		p.id, err = f.latestDist(p.tag)
+	default:
+		return p, false
 	}
 	return p, err == nil
 }
 
+// latestName is the name of the newest repository of a tag.
+const latestName = "latest"
+
+// latestDist gives the id of the dist repository that the link "latest" of a tag leads to.
+func (f *files) latestDist(tag string) (int64, error) {
+	link, err := storage.Parse(path.Join("repos-dist", tag, latestName))
+	if err != nil {
+		return 0, err
+	}
+	to, err := f.top.Readlink(link)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(to, 10, 64)
+}
+
 // rel is the address with the repository's number.
-func (p repoPath) rel() string { return path.Join("repos", p.tag, strconv.FormatInt(p.id, 10), p.name) }
+func (p repoPath) rel() string { return path.Join(p.top, p.tag, strconv.FormatInt(p.id, 10), p.name) }
 
 // repoFile serves a file of a repository out of the blocks.
 func (f *files) repoFile(w http.ResponseWriter, r *http.Request, p repoPath, rel string) {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"moromi/internal/storage"
 	"moromi/repoprojector"
@@ -40,7 +41,7 @@ func TestRepoFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = top.Close() })
-	f := &files{top: top, repos: moving{}, log: slog.New(slog.DiscardHandler), remote: func(*http.Request) string { return "" }}
+	f := &files{top: top, repos: moving{}, reads: newLatestReads(time.Now), log: slog.New(slog.DiscardHandler), remote: func(*http.Request) string { return "" }}
 	for address, want := range map[string]int{
 		"latest/x86_64/repodata/5-primary.xml.gz": http.StatusOK,
 		"latest/x86_64/repodata/4-primary.xml.gz": http.StatusOK,

@@ -65,7 +65,7 @@ func TestSignedByBuilders(t *testing.T) {
 	if err := d.signRepo(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-	f := &files{top: top, repos: blocks{}, key: []byte("key"), log: slog.New(slog.DiscardHandler), remote: func(*http.Request) string { return "" }}
+	f := &files{top: top, repos: blocks{}, key: []byte("key"), reads: newLatestReads(time.Now), log: slog.New(slog.DiscardHandler), remote: func(*http.Request) string { return "" }}
 	for address, want := range map[string]string{
 		"repos-dist/dist/6/x86_64/repodata/repomd.xml.asc":       "signed repos-dist/dist/6/x86_64/repodata",
 		"repos-dist/dist/6/x86_64/debug/repodata/repomd.xml.asc": "signed repos-dist/dist/6/x86_64/debug/repodata",
