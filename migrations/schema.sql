@@ -405,6 +405,14 @@ create table dist_latest (
 	PRIMARY KEY (tag_id)
 );
 
+create table dist_latest_past (
+	tag_id bigint not null,
+	repo_id bigint not null,
+	rolled_back boolean not null,
+	since bigint not null,
+	until bigint not null
+);
+
 create table events (
 	id bigint not null,
 	time timestamp with time zone not null,
@@ -1045,6 +1053,8 @@ CREATE INDEX content_by_rpm ON content USING gin (rpms);
 
 CREATE UNIQUE INDEX content_generator_by_name ON content_generator USING btree (name);
 
+CREATE INDEX dist_latest_past_by_tag ON dist_latest_past USING btree (tag_id, since);
+
 CREATE INDEX events_by_time ON events USING btree ("time", id);
 
 CREATE UNIQUE INDEX external_repo_by_name ON external_repo USING btree (name);
@@ -1249,6 +1259,17 @@ AS $function$
 	select id, br_type, cg_id, cg_version, container_type, container_arch, host_os, host_arch, extra, host_id, repo_id, task_id,
 		create_event, retire_event, state, since
 	from buildroot_past where since <= e and until > e
+$function$
+;
+
+CREATE OR REPLACE FUNCTION dist_latest_at(e bigint)
+ RETURNS SETOF dist_latest
+ LANGUAGE sql
+ STABLE
+AS $function$
+	select tag_id, repo_id, rolled_back, since from dist_latest where since <= e
+	union all
+	select tag_id, repo_id, rolled_back, since from dist_latest_past where since <= e and until > e
 $function$
 ;
 

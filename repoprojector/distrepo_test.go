@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -513,13 +514,18 @@ func TestDistRepoRollback(t *testing.T) {
 			t.Errorf("latest leads to %s, not %d: %v", to, want, err)
 		}
 	}
+	led := map[int64]int64{} // by event
+	note := func(id int64) { led[int64(s.Models.Position())] = id }
+	note(0)
 	zero := make1()
+	note(zero)
 	if _, err := s.RollbackDistRepo(s.ctx(), s.admin, tag, 0); err == nil {
 		t.Error("there was one to go back to")
 	}
 	one := make1()
 	two := make1()
 	leads(two)
+	note(two)
 	back, err := s.RollbackDistRepo(s.ctx(), s.admin, tag, 0)
 	s.check(err)
 	if back.To != one || back.From != two {
@@ -527,6 +533,7 @@ func TestDistRepoRollback(t *testing.T) {
 	}
 	s.check(s.Projector.SetLatestDist(s.ctx(), tag))
 	leads(one)
+	note(one)
 	s.list(tag, "foo", false) // the tag changes
 	s.check(s.UpdateRepoEndEvents(s.ctx(), s.admin))
 	later, err := repoprojector.New(repoprojector.Config{Service: s.Service, DB: s.DB, Storage: s.Files, CacheDir: t.TempDir(), Clock: func() time.Time { return time.Now().Add(30 * 24 * time.Hour) }})
@@ -546,12 +553,21 @@ func TestDistRepoRollback(t *testing.T) {
 	}
 	three := make1()
 	leads(three)
+	note(three)
 	if refs, err := s.DeleteRepo(s.ctx(), s.admin, one); err != nil || refs != 0 {
 		t.Errorf("deleting it: %d, %v", refs, err)
 	}
 	for _, bad := range []int64{one, 999} {
 		if _, err := s.RollbackDistRepo(s.ctx(), s.admin, tag, bad); err == nil {
 			t.Errorf("went back to %d", bad)
+		}
+	}
+	if len(led) != 5 {
+		t.Fatalf("it was looked at as of the same event twice: %v", led)
+	}
+	for at, want := range led {
+		if got, err := s.DistAt(s.ctx(), "dist", at); got != want || (want == 0) != errors.Is(err, fs.ErrNotExist) || want != 0 && err != nil {
+			t.Errorf("as of %d it led to %d, %v, want %d", at, got, err, want)
 		}
 	}
 }

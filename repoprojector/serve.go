@@ -58,6 +58,15 @@ func (p *Projector) At(ctx context.Context, tagName string, at int64) (id, tag, 
 	return id, tag, *last, err
 }
 
+// DistAt gives the id of the dist repository that "latest" of a tag led to as of an event. The error wraps fs.ErrNotExist if it led to none.
+func (p *Projector) DistAt(ctx context.Context, tagName string, at int64) (int64, error) {
+	id, err := repomodel.LedAt(ctx, p.DB, tagName, at)
+	if err == nil && id == 0 {
+		err = notThere("dist repository of", tagName)
+	}
+	return id, err
+}
+
 // OpenFile opens a file of a repository that is READY or EXPIRED, by its name in the repository's directory: DIR/repodata/NAME, DIR/pkglist or
 // DIR/rpmlist.jsonl. What is no longer at hand is made again from the ledger. The error wraps fs.ErrNotExist if there is no such file.
 func (p *Projector) OpenFile(ctx context.Context, tagName string, id int64, name string) (*File, error) {

@@ -81,8 +81,20 @@ func TestSignedRepositories(t *testing.T) {
 		t.Errorf("rolled back: %v", back)
 	}
 	latest(first)
+	back := hubclient.Int(hubclient.Struct(call("getLastEvent"))["id"])
 	call("moromi.rollbackDistRepo", "dist", second)
 	latest(second)
+	for at, want := range map[int64]int64{back: first, back + 1000: second, 1: 0} {
+		resp, text := d.get(fmt.Sprintf("/repos-dist/dist/at/%d/repo.json", at))
+		if want == 0 && resp.StatusCode != http.StatusNotFound || want != 0 && !strings.Contains(text, fmt.Sprintf("\"id\": %d,", want)) || strings.Contains(resp.Header.Get("Cache-Control"), "immutable") {
+			t.Errorf("as of %d: %s, %v\n%s\nwant %d", at, resp.Status, resp.Header, text, want)
+		}
+	}
+	for _, missing := range []string{"dist/at/x/repo.json", "nothing/at/9/repo.json", "../at/9/repo.json", fmt.Sprintf("dist/at/%d/../%d/repo.json", back, second), fmt.Sprintf("dist/at/%d/.hidden", back)} {
+		if resp, _ := d.get("/repos-dist/" + missing); resp.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %s", missing, resp.Status)
+		}
+	}
 	if _, err := admin.Call(t.Context(), "moromi.rollbackDistRepo", "dist", id); err == nil {
 		t.Error("a build repository is a dist repository")
 	}
@@ -92,7 +104,7 @@ func TestSignedRepositories(t *testing.T) {
 		t.Fatalf("the public key: %s\n%s", resp.Status, key)
 	}
 	ours := d.url + "/kojifiles/RPM-GPG-KEY-moromi"
-	bases := []string{"/kojifiles/repos-dist/dist/latest/x86_64", fmt.Sprintf("/kojifiles/repos/dist/%d/x86_64", id), "/kojifiles/repos/dist/latest/x86_64", fmt.Sprintf("/repos/dist/at/%d/x86_64", event)}
+	bases := []string{"/kojifiles/repos-dist/dist/latest/x86_64", fmt.Sprintf("/kojifiles/repos/dist/%d/x86_64", id), "/kojifiles/repos/dist/latest/x86_64", fmt.Sprintf("/repos/dist/at/%d/x86_64", event), fmt.Sprintf("/repos-dist/dist/at/%d/x86_64", back)}
 	for _, base := range bases {
 		if out, err := dnfReads(t, d.url+base, ours); err != nil {
 			t.Errorf("%s: %v\n%s", base, err, out)

@@ -57,3 +57,11 @@ create table dist_latest (
 	rolled_back boolean not null,
 	since bigint not null
 );
+create table dist_latest_past (like dist_latest, until bigint not null);
+create index dist_latest_past_by_tag on dist_latest_past (tag_id, since);
+
+create function dist_latest_at(e bigint) returns setof dist_latest language sql stable as $$
+	select tag_id, repo_id, rolled_back, since from dist_latest where since <= e
+	union all
+	select tag_id, repo_id, rolled_back, since from dist_latest_past where since <= e and until > e
+$$;

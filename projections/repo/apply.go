@@ -15,7 +15,7 @@ import (
 // comes, so that the one with the highest id is always there.
 const requestKept = 1440 * time.Minute
 
-// Projection writes repo, repo_past, repo_queue and dist_latest.
+// Projection writes repo, repo_past, repo_queue, dist_latest and dist_latest_past.
 type Projection struct{ repos projections.Stateful }
 
 // New makes the projection.
@@ -39,8 +39,7 @@ func (p *Projection) Apply(b *projections.Batch, c *events.Commit, e events.Even
 			lead(b, c, e.ID)
 		}
 	case events.RepoLatestSet:
-		b.Exec(`insert into dist_latest (tag_id, repo_id, rolled_back, since) values ($1, $2, true, $3)
-			on conflict (tag_id) do update set repo_id = excluded.repo_id, rolled_back = true, since = excluded.since`, e.TagID, e.RepoID, int64(c.Position))
+		relead(b, `values ($1::bigint, $2::bigint, true, $3::bigint)`, e.TagID, e.RepoID, int64(c.Position))
 	case events.RepoOutdated:
 		p.repos.Update(b, c, e.ID, `update repo set since = $2, end_event = $3 where id = $1`, e.EndEvent)
 	case events.RepoRequested:
@@ -66,11 +65,16 @@ func (p *Projection) Apply(b *projections.Batch, c *events.Commit, e events.Even
 // lead notes that "latest" leads to a dist repository that became READY, if its content is not older than that of the one that it leads to, or of all if that one is
 // not READY any more. It is the rule of aggregates/repo.
 func lead(b *projections.Batch, c *events.Commit, id int64) {
-	b.Exec(`insert into dist_latest (tag_id, repo_id, rolled_back, since)
-		select r.tag_id, r.id, false, $2 from repo r left join dist_latest l on l.tag_id = r.tag_id left join repo p on p.id = l.repo_id and p.state = 1
+	relead(b, `select r.tag_id, r.id, false, $2 from repo r left join dist_latest l on l.tag_id = r.tag_id left join repo p on p.id = l.repo_id and p.state = 1
 		where r.id = $1 and r.dist and r.create_event >= coalesce(p.create_event,
-			(select max(o.create_event) from repo o where o.tag_id = r.tag_id and o.dist and o.state = 1))
-		on conflict (tag_id) do update set repo_id = excluded.repo_id, rolled_back = false, since = excluded.since`, id, int64(c.Position))
+			(select max(o.create_event) from repo o where o.tag_id = r.tag_id and o.dist and o.state = 1))`, id, int64(c.Position))
+}
+
+// relead writes a row of dist_latest, or none, and keeps the one that it takes the place of. All parts of a statement see what was there before it.
+func relead(b *projections.Batch, row string, args ...any) {
+	b.Exec(`with now as (insert into dist_latest (tag_id, repo_id, rolled_back, since) `+row+`
+			on conflict (tag_id) do update set repo_id = excluded.repo_id, rolled_back = excluded.rolled_back, since = excluded.since returning tag_id, since)
+		insert into dist_latest_past select l.*, now.since from dist_latest l join now on now.tag_id = l.tag_id where l.since < now.since`, args...)
 }
 
 func (p *Projection) create(b *projections.Batch, c *events.Commit, e events.RepoCreated) error {

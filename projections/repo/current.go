@@ -153,6 +153,11 @@ func LeadingOf(ctx context.Context, db query.DB, tag int64) (l Leading, ok bool,
 	return list[0], true, nil
 }
 
+// LedAt gives the dist repository that "latest" of a tag, by the name that it has now, led to as of an event; 0 if it led to none.
+func LedAt(ctx context.Context, db query.DB, tagName string, event int64) (int64, error) {
+	return scalar(ctx, db, `select l.repo_id from dist_latest_at($2) l join tag on tag.id = l.tag_id where tag.name = $1`, tagName, event)
+}
+
 // AllLeading gives those of all tags by the repository's id.
 func AllLeading(ctx context.Context, db query.DB) (map[int64]Leading, error) {
 	rows, err := db.Query(ctx, leadingColumns)

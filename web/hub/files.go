@@ -97,9 +97,16 @@ func (f *files) serve(w http.ResponseWriter, r *http.Request, rel string) {
 			st, err = f.top.Stat(p)
 		}
 	}
-	switch {
-	case err != nil && inRepo && repo.blocks && errors.Is(err, fs.ErrNotExist) && !f.unsigned(p):
+	if inRepo && repo.blocks && errors.Is(err, fs.ErrNotExist) && !f.unsigned(p) {
 		f.repoFile(w, r, repo, rel)
+		return
+	}
+	f.send(w, r, p, st, err, rel)
+}
+
+// send sends what is at p, as far as it could be looked at: a file or a directory's list. rel is the address that it was asked for by.
+func (f *files) send(w http.ResponseWriter, r *http.Request, p storage.Path, st fs.FileInfo, err error, rel string) {
+	switch {
 	case err != nil:
 		if !errors.Is(err, fs.ErrNotExist) {
 			f.log.InfoContext(r.Context(), "file refused", "path", rel, "error", err)

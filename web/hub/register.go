@@ -19,6 +19,7 @@ func (h *Hub) Register(e *echo.Echo) {
 	e.Any("/kojifiles", files)
 	e.Any("/kojifiles/*", files)
 	e.Any("/repos/:tag/at/*", echo.WrapHandler(h.logged("repos", http.HandlerFunc(h.files.serveAt))))
+	e.Any("/repos-dist/:tag/at/*", echo.WrapHandler(h.logged("repos", http.HandlerFunc(h.files.serveDistAt))))
 }
 
 // logged writes one line for each request when it ends. The query is left out: old clients put their session key there.

@@ -26,6 +26,8 @@ type RepoFiles interface {
 	At(ctx context.Context, tagName string, at int64) (id, tag, begin int64, err error)
 	// OpenAt opens a file of a repository that is none of the kept ones.
 	OpenAt(ctx context.Context, tag, begin int64, name string) (*repoprojector.File, error)
+	// DistAt gives the id of the dist repository that a tag's "latest" led to as of an event.
+	DistAt(ctx context.Context, tagName string, at int64) (int64, error)
 }
 
 // repoPath is an address below repos/ or repos-dist/: TAG/ID/NAME.
@@ -128,27 +130,63 @@ func (f *files) serveAt(w http.ResponseWriter, r *http.Request) {
 	if !f.readOnly(w, r) {
 		return
 	}
-	parts := strings.SplitN(strings.TrimPrefix(r.URL.Path, "/repos/"), "/", 4)
-	event, err := int64(0), error(nil)
-	if len(parts) == 4 {
-		event, err = strconv.ParseInt(parts[2], 10, 64)
-	}
-	if f.repos == nil || len(parts) < 4 || parts[1] != "at" || err != nil || event <= 0 || path.Clean(parts[3]) != parts[3] {
+	tag, event, name, ok := f.atPath(strings.TrimPrefix(r.URL.Path, "/repos/"))
+	if !ok {
 		http.NotFound(w, r)
 		return
 	}
-	if dir, below, found := strings.Cut(parts[3], "/toplink/"); found && !strings.Contains(dir, "/") {
+	if dir, below, found := strings.Cut(name, "/toplink/"); found && !strings.Contains(dir, "/") {
 		f.serve(w, r, below)
 		return
 	}
 	ctx := f.asked(r)
-	id, tag, begin, err := f.repos.At(ctx, parts[0], event)
+	id, tagID, begin, err := f.repos.At(ctx, tag, event)
 	var file *repoprojector.File
 	switch {
 	case err == nil && id != 0:
-		file, err = f.repos.OpenFile(ctx, parts[0], id, parts[3])
+		file, err = f.repos.OpenFile(ctx, tag, id, name)
 	case err == nil:
-		file, err = f.repos.OpenAt(ctx, tag, begin, parts[3])
+		file, err = f.repos.OpenAt(ctx, tagID, begin, name)
 	}
-	f.sendRepoFile(w, r, file, err, parts[3])
+	f.sendRepoFile(w, r, file, err, name)
+}
+
+// serveDistAt serves /repos-dist/TAG/at/EVENT/ARCH/…: the dist repository that "latest" led to as of the event, as long as it is kept.
+func (f *files) serveDistAt(w http.ResponseWriter, r *http.Request) {
+	if !f.readOnly(w, r) {
+		return
+	}
+	rel := strings.Trim(r.URL.Path, "/")
+	tag, event, name, ok := f.atPath(strings.TrimPrefix(rel, "repos-dist/"))
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	id, err := f.repos.DistAt(r.Context(), tag, event)
+	var p storage.Path
+	if err == nil {
+		p, err = storage.Repo{Tag: tag, ID: id, Dist: true}.Dir()
+	}
+	if err == nil {
+		p, err = storage.Under(p, name)
+	}
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			f.log.InfoContext(r.Context(), "dist repository as of an event", "path", rel, "error", err)
+		}
+		http.NotFound(w, r)
+		return
+	}
+	st, err := f.top.Stat(p)
+	f.send(w, r, p, st, err, rel)
+}
+
+// atPath takes TAG/at/EVENT/NAME apart.
+func (f *files) atPath(rel string) (tag string, event int64, name string, ok bool) {
+	parts := strings.SplitN(rel, "/", 4)
+	if f.repos == nil || len(parts) < 4 || parts[1] != "at" || path.Clean(parts[3]) != parts[3] {
+		return "", 0, "", false
+	}
+	event, err := strconv.ParseInt(parts[2], 10, 64)
+	return parts[0], event, parts[3], err == nil && event > 0
 }

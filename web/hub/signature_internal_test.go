@@ -33,6 +33,8 @@ func (b blocks) OpenAt(ctx context.Context, _, _ int64, name string) (*repoproje
 	return b.OpenFile(ctx, "", 0, name)
 }
 
+func (blocks) DistAt(context.Context, string, int64) (int64, error) { return 6, nil }
+
 func (b blocks) OpenRecent(ctx context.Context, _, name string) (*repoprojector.File, error) {
 	return b.OpenFile(ctx, "", 0, name)
 }
