@@ -89,7 +89,7 @@ func (p *Projector) there(dir storage.Path) bool {
 	return err == nil
 }
 
-// keepClean ends the life of old repositories, at once and then every Recheck.
+// keepClean ends the life of old repositories, and has those signed again that need it, at once and then every Recheck.
 func (p *Projector) keepClean(ctx context.Context) {
 	tick := time.NewTicker(p.Lifetimes.Recheck)
 	defer tick.Stop()
@@ -98,6 +98,7 @@ func (p *Projector) keepClean(ctx context.Context) {
 		if err := p.Sweep(ctx); err != nil && ctx.Err() == nil {
 			p.Log.Warn("old repositories were not all cleared away; the next round tries again", "error", err)
 		}
+		p.resign(ctx)
 		for swept := false; !swept; {
 			select {
 			case <-ctx.Done():

@@ -38,6 +38,8 @@ type Config struct {
 	// Sign gives the armored signature of a repomd.xml that was made at a time; nil: repositories are not signed. It must remember what it signed: repositories that are served
 	// without files ask for the signature anew each time.
 	Sign func(ctx context.Context, repomd []byte, made time.Time) ([]byte, error)
+	// Renew gives a signature in place of one that was made with a former key; nil if it need not be replaced, and an error if the text is not to be signed. nil with Sign.
+	Renew func(ctx context.Context, repomd, signature []byte) ([]byte, error)
 	// Format of the metadata, for tags that do not say otherwise by their extra settings repo.order, repo.compression and repo.open_checksum.
 	Format repodata.Format
 	// Workers is how many repositories are made at once.

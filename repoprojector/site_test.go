@@ -47,6 +47,7 @@ type site struct {
 	log      logBuffer
 	pulse    time.Duration // of external repositories
 	signs    func(context.Context, []byte, time.Time) ([]byte, error)
+	renews   func(ctx context.Context, repomd, signature []byte) ([]byte, error)
 	filled   int64 // builds that fill made
 
 	*repoprojector.Projector
@@ -74,7 +75,7 @@ func (s *site) check(err error) {
 func (s *site) start() {
 	s.tb.Helper()
 	p, err := repoprojector.New(repoprojector.Config{Service: s.Service, DB: s.DB, Storage: s.Files, CacheDir: s.cache, Source: s.source, Settling: 50 * time.Millisecond,
-		Log: slog.New(slog.NewTextHandler(&s.log, nil)), Clock: s.clock, ExternalPulse: s.pulse, Lifetimes: s.lives, LazyFiles: s.lazy, LazyFrom: s.lazyFrom, Sign: s.signs, Format: s.format})
+		Log: slog.New(slog.NewTextHandler(&s.log, nil)), Clock: s.clock, ExternalPulse: s.pulse, Lifetimes: s.lives, LazyFiles: s.lazy, LazyFrom: s.lazyFrom, Sign: s.signs, Renew: s.renews, Format: s.format})
 	s.check(err)
 	s.Projector = p
 	s.Models.OnCommit(p.Watch)

@@ -83,7 +83,7 @@ func (st *site) handler(ctx context.Context) (http.Handler, error) {
 	}
 	repos := repoprojector.Config{Service: st.service, DB: st.db, Storage: top, CacheDir: st.cacheDir("repodata"), Log: st.log, LazyFiles: lazy, LazyFrom: repoprojector.DefaultLazyFrom, Format: format}
 	if signer != nil {
-		repos.Sign = signer.Sign
+		repos.Sign, repos.Renew = signer.Sign, signer.Renew
 	}
 	st.projector, err = repoprojector.New(repos)
 	if err != nil {

@@ -49,6 +49,9 @@ const (
 type Signer struct {
 	sign   func(ctx context.Context, text []byte, made time.Time) ([]byte, error)
 	public []byte
+	// own is the key that signs, others are the further public ones.
+	own, others openpgp.EntityList
+	clock       func() time.Time
 
 	mu   sync.Mutex
 	kept map[[sha256.Size]byte][]byte
@@ -56,7 +59,7 @@ type Signer struct {
 
 // Open reads the key and tries it out.
 func Open(ctx context.Context, o Options) (*Signer, error) {
-	s := &Signer{}
+	s := &Signer{clock: o.Clock}
 	var err error
 	if id, ok := strings.CutPrefix(o.Key, GPG); ok {
 		err = s.openGPG(ctx, id, o.Home)
@@ -66,12 +69,22 @@ func Open(ctx context.Context, o Options) (*Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key for repositories: %w", err)
 	}
+	if s.own, err = openpgp.ReadArmoredKeyRing(bytes.NewReader(s.public)); err != nil {
+		return nil, fmt.Errorf("key for repositories: %w", err)
+	}
 	for _, name := range o.Public {
-		text, err := publicFile(name)
+		ring, err := readRing(name)
 		if err != nil {
 			return nil, fmt.Errorf("public key for repositories: %w", err)
 		}
-		s.public = append(s.public, text...)
+		for _, e := range ring {
+			text, err := armored(e) // a private part is left out
+			if err != nil {
+				return nil, fmt.Errorf("public key for repositories: %s: %w", name, err)
+			}
+			s.public = append(s.public, text...)
+		}
+		s.others = append(s.others, ring...)
 	}
 	return s, nil
 }
@@ -170,23 +183,6 @@ func armored(e *openpgp.Entity) ([]byte, error) {
 	}
 	out.WriteByte('\n')
 	return out.Bytes(), nil
-}
-
-// publicFile reads public keys from a file; a private part is left out.
-func publicFile(name string) ([]byte, error) {
-	ring, err := readRing(name)
-	if err != nil {
-		return nil, err
-	}
-	var out []byte
-	for _, e := range ring {
-		text, err := armored(e)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		out = append(out, text...)
-	}
-	return out, nil
 }
 
 // readRing reads the keys of a file, armored or not.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
 // valid tells whether a signature is one of the text by a public key, and when it was made.
@@ -220,6 +221,60 @@ func BenchmarkSign(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		if _, err := s.Sign(b.Context(), fmt.Append(nil, i), time.Now()); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestRenew makes signatures of a former key anew, of the same time; those of the present one need it not, and others are not to be had.
+func TestRenew(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	past := time.Now().Add(-48 * time.Hour).Truncate(time.Second)
+	files := map[string]string{}
+	for _, name := range []string{"now", "former", "stranger"} {
+		files[name] = filepath.Join(dir, name)
+		if err := MakeKey(files[name], name, past.Add(-time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	brief, err := openpgp.NewEntity("brief", "", "", &packet.Config{RSABits: 2048, KeyLifetimeSecs: 24 * 3600, Time: func() time.Time { return past.Add(-time.Hour) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := armored(brief)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files["expired"] = filepath.Join(dir, "expired")
+	if err := os.WriteFile(files["expired"], public, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	text := []byte("<repomd/>")
+	sigs := map[string][]byte{"none": []byte("nothing"), "empty": nil}
+	for _, name := range []string{"now", "former", "stranger"} {
+		if sigs[name], err = open(t, Options{Key: files[name]}).Sign(t.Context(), text, past); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sigs["expired"], err = detached(brief, past, text, past); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, Options{Key: files["now"], Public: []string{files["former"], files["expired"]}})
+	for name, renewed := range map[string]bool{"now": false, "former": true, "expired": true} {
+		sig, err := s.Renew(t.Context(), text, sigs[name])
+		if err != nil || (sig != nil) != renewed {
+			t.Errorf("%s: %q, %v", name, sig, err)
+		}
+		if renewed && !bytes.Equal(sig, sigs["now"]) {
+			t.Errorf("%s: another signature than the one that was made then", name)
+		}
+		if _, err := s.Renew(t.Context(), append(text, ' '), sigs[name]); !errors.Is(err, ErrUnknown) {
+			t.Errorf("%s: a changed text: %v", name, err)
+		}
+	}
+	for _, name := range []string{"stranger", "none", "empty"} {
+		if sig, err := s.Renew(t.Context(), text, sigs[name]); !errors.Is(err, ErrUnknown) || sig != nil {
+			t.Errorf("%s: %q, %v", name, sig, err)
 		}
 	}
 }

@@ -111,6 +111,22 @@ func Undeleted(ctx context.Context, db query.DB, now time.Time) ([]Kept, error) 
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Kept])
 }
 
+// Ready is a READY repository.
+type Ready struct {
+	ID      int64
+	Dist    bool
+	TagName string
+}
+
+// Readies gives them all.
+func Readies(ctx context.Context, db query.DB) ([]Ready, error) {
+	rows, err := db.Query(ctx, `select repo.id, dist, tag.name from repo join tag on tag.id = tag_id where state = 1 order by repo.id`)
+	if err != nil {
+		return nil, fmt.Errorf("ready repositories: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Ready])
+}
+
 // Known tells which of the ids are of repositories that are not DELETED, and which of DELETED ones: those that are in neither are of none.
 func Known(ctx context.Context, db query.DB, ids []int64) (live, deleted map[int64]bool, err error) {
 	live, deleted = map[int64]bool{}, map[int64]bool{}
