@@ -141,10 +141,10 @@ func (f *createrepoFlags) check(c *cobra.Command) error {
 	return nil
 }
 
-// How many percent of what is in use may be garbage. A whole run reads thousands of texts, most of which are garbage soon;
+// How many percent of what is in use may be garbage. A whole run leaves little garbage beside what it holds, and is to be small;
 // an update needs little in all.
 const (
-	createrepoGC = 20
+	createrepoGC = 10
 	updateGC     = 400
 )
 

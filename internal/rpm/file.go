@@ -1,6 +1,9 @@
 package rpm
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // MaxPathBytes is the most bytes of all file paths of a package together: directories are stored once in a header
 // but stand in every path, so that a small header could ask for any amount.
@@ -53,12 +56,22 @@ func (h *Header) DigestAlgo() string {
 
 // Paths gives the paths of the package's files as they stand in the header, in its order. It fails above
 // MaxPathBytes and when a file's directory is not in the header.
-func (h *Header) Paths() ([][]byte, error) {
-	bases := h.RawStrings(TagBaseNames)
-	if bases == nil {
+func (h *Header) Paths() ([][]byte, error) { return new(PathReader).Paths(h) }
+
+// PathReader gives the paths of one header after the other in the same memory. Not safe for concurrent use.
+type PathReader struct {
+	bases, dirs, paths [][]byte
+	flat               []byte
+}
+
+// Paths is Header.Paths, but the paths are good until the next call only.
+func (x *PathReader) Paths(h *Header) ([][]byte, error) {
+	x.bases = h.AppendRawStrings(x.bases[:0], TagBaseNames)
+	if len(x.bases) == 0 {
 		return h.RawStrings(TagOldFileNames), nil // rpm before 4: whole paths
 	}
-	dirs := h.RawStrings(TagDirNames)
+	x.dirs = h.AppendRawStrings(x.dirs[:0], TagDirNames)
+	bases, dirs := x.bases, x.dirs
 	if h.Count(TagDirIndexes) < len(bases) {
 		return nil, fmt.Errorf("%w: files without directories", ErrMalformed)
 	}
@@ -72,13 +85,15 @@ func (h *Header) Paths() ([][]byte, error) {
 			return nil, fmt.Errorf("%w: more than %d bytes of file paths", ErrTooLarge, MaxPathBytes)
 		}
 	}
-	flat := make([]byte, 0, total)
-	out := make([][]byte, len(bases))
+	flat, out := slices.Grow(x.flat[:0], total), slices.Grow(x.paths[:0], len(bases))
 	for i, b := range bases {
 		d, _ := h.Uint(TagDirIndexes, i)
 		start := len(flat)
 		flat = append(append(flat, dirs[d]...), b...)
-		out[i] = flat[start:len(flat):len(flat)]
+		out = append(out, flat[start:len(flat):len(flat)])
+	}
+	if total <= maxKept {
+		x.flat, x.paths = flat, out
 	}
 	return out, nil
 }

@@ -145,18 +145,21 @@ func (t *Tags) RawString(tag Tag) []byte {
 }
 
 // RawStrings gives the strings of a text tag as they stand in the file. The caller must not change them.
-func (t *Tags) RawStrings(tag Tag) [][]byte {
+func (t *Tags) RawStrings(tag Tag) [][]byte { return t.AppendRawStrings(nil, tag) }
+
+// AppendRawStrings appends what RawStrings gives.
+func (t *Tags) AppendRawStrings(to [][]byte, tag Tag) [][]byte {
 	e := t.find(tag)
 	if e == nil || !e.isText() || e.count == 0 {
-		return nil
+		return to
 	}
-	out := make([][]byte, e.count)
+	to = slices.Grow(to, e.count)
 	b := e.data
-	for i := range out {
+	for range e.count {
 		n := bytes.IndexByte(b, 0)
-		out[i], b = b[:n:n], b[n+1:]
+		to, b = append(to, b[:n:n]), b[n+1:]
 	}
-	return out
+	return to
 }
 
 // String gives the first string of a text tag as UTF-8 (see Text).
@@ -277,7 +280,7 @@ type memory struct {
 
 // What a header may take to be kept as memory for the next one. Nearly all headers take less.
 const (
-	maxKept     = 256 << 10 // bytes
+	maxKept     = 64 << 10 // bytes
 	maxKeptTags = 1024
 )
 

@@ -14,52 +14,84 @@ type dependency struct {
 	pre                   bool
 }
 
-// dependencies collects a package's dependencies by createrepo_c's rules (parsehdr.c).
+// dependencies collects a package's dependencies by createrepo_c's rules (parsehdr.c), and then another one's in the same memory.
 type dependencies struct {
 	h        *rpm.Header
-	provided map[string]bool // name, flags and version of every provide
 	ownFile  func(path []byte) bool
-	weak     []dependency // requirements that are recommendations in truth
+	provided map[string]bool    // name, flags and version of every provide
+	seen     map[string]variant // of every name, the requirement that came last
+	weak     []dependency       // requirements that are recommendations in truth
+
+	provides, others []dependency // memory
+	names, versions  [][]byte
+	key              []byte
+}
+
+// variant is what a requirement says of a name.
+type variant struct {
+	flags   string
+	version []byte
+	pre     bool
+}
+
+func (v variant) equal(w variant) bool {
+	return v.flags == w.flags && v.pre == w.pre && bytes.Equal(v.version, w.version)
+}
+
+// begin forgets the last package.
+func (d *dependencies) begin(h *rpm.Header, ownFile func(path []byte) bool) {
+	d.h, d.ownFile, d.weak = h, ownFile, d.weak[:0]
+	if d.provided == nil {
+		d.provided, d.seen = map[string]bool{}, map[string]variant{}
+	}
+	clear(d.provided)
+	clear(d.seen)
 }
 
 // appendTo appends the package's dependencies in createrepo_c's order.
 func (d *dependencies) appendTo(b []byte) []byte {
-	d.provided = map[string]bool{}
 	tables := map[rpm.DepType]rpm.DepTags{}
 	for _, t := range rpm.DepTables() {
 		tables[t.Type] = t
 	}
 	// provides first: requirements that the package meets itself are left out
-	provides := d.collect(tables[rpm.DepProvide])
-	requires := d.requires(tables[rpm.DepRequire])
-	b = appendDependencies(b, "provides", provides)
-	b = appendDependencies(b, "requires", requires)
-	b = appendDependencies(b, "conflicts", d.collect(tables[rpm.DepConflict]))
-	b = appendDependencies(b, "obsoletes", d.collect(tables[rpm.DepObsolete]))
-	b = appendDependencies(b, "suggests", d.collect(tables[rpm.DepSuggest]))
-	b = appendDependencies(b, "enhances", d.collect(tables[rpm.DepEnhance]))
-	b = appendDependencies(b, "recommends", append(d.weak, d.collect(tables[rpm.DepRecommend])...))
-	return appendDependencies(b, "supplements", d.collect(tables[rpm.DepSupplement]))
+	d.provides = d.collect(d.provides[:0], tables[rpm.DepProvide])
+	d.others = d.requires(d.others[:0], tables[rpm.DepRequire])
+	b = appendDependencies(b, "provides", d.provides)
+	b = appendDependencies(b, "requires", d.others)
+	b = d.appendKind(b, "conflicts", tables[rpm.DepConflict])
+	b = d.appendKind(b, "obsoletes", tables[rpm.DepObsolete])
+	b = d.appendKind(b, "suggests", tables[rpm.DepSuggest])
+	b = d.appendKind(b, "enhances", tables[rpm.DepEnhance])
+	d.weak = d.collect(d.weak, tables[rpm.DepRecommend])
+	b = appendDependencies(b, "recommends", d.weak)
+	return d.appendKind(b, "supplements", tables[rpm.DepSupplement])
+}
+
+func (d *dependencies) appendKind(b []byte, kind string, t rpm.DepTags) []byte {
+	d.others = d.collect(d.others[:0], t)
+	return appendDependencies(b, kind, d.others)
 }
 
 // each calls f for every dependency of a kind with a readable version.
 func (d *dependencies) each(t rpm.DepTags, f func(dep dependency, version []byte, sense uint64)) {
-	names, versions := d.h.RawStrings(t.Name), d.h.RawStrings(t.Version)
-	for i := range min(len(names), len(versions), d.h.Count(t.Flags)) {
+	d.names, d.versions = d.h.AppendRawStrings(d.names[:0], t.Name), d.h.AppendRawStrings(d.versions[:0], t.Version)
+	for i := range min(len(d.names), len(d.versions), d.h.Count(t.Flags)) {
 		sense, _ := d.h.Uint(t.Flags, i)
-		dep := dependency{name: names[i], flags: senseName(sense)}
-		f(dep, versions[i], sense)
+		dep := dependency{name: d.names[i], flags: senseName(sense)}
+		f(dep, d.versions[i], sense)
 	}
 }
 
-func (d *dependencies) collect(t rpm.DepTags) []dependency {
-	out := make([]dependency, 0, d.h.Count(t.Flags))
+// collect appends the dependencies of a kind.
+func (d *dependencies) collect(out []dependency, t rpm.DepTags) []dependency {
 	d.each(t, func(dep dependency, version []byte, _ uint64) {
 		if !dep.setVersion(version) {
 			return
 		}
 		if t.Type == rpm.DepProvide {
-			d.provided[dep.key(version)] = true
+			d.key = dep.appendKey(d.key[:0], version)
+			d.provided[string(d.key)] = true
 		}
 		out = append(out, dep)
 	})
@@ -69,26 +101,21 @@ func (d *dependencies) collect(t rpm.DepTags) []dependency {
 // preMask are the bits that make a requirement one of the time before installation.
 const preMask = rpm.SensePrereq | rpm.SenseScriptPre | rpm.SenseScriptPost | rpm.SensePretrans | rpm.SensePosttrans
 
-// requires leaves out what rpm itself, the package's own files or its own provides meet, what was said just
-// before, and all but the newest of glibc's symbol versions, which goes last.
-func (d *dependencies) requires(t rpm.DepTags) []dependency {
-	type variant struct {
-		flags, version string
-		pre            bool
-	}
-	out := make([]dependency, 0, d.h.Count(t.Flags))
-	var libc *dependency
-	seen := map[string]variant{}
+// requires appends the requirements. It leaves out what rpm itself, the package's own files or its own provides meet,
+// what was said just before, and all but the newest of glibc's symbol versions, which goes last.
+func (d *dependencies) requires(out []dependency, t rpm.DepTags) []dependency {
+	var libc dependency
 	d.each(t, func(dep dependency, version []byte, sense uint64) {
-		if bytes.HasPrefix(dep.name, []byte("rpmlib(")) || d.provided[dep.key(version)] {
+		d.key = dep.appendKey(d.key[:0], version)
+		if bytes.HasPrefix(dep.name, []byte("rpmlib(")) || d.provided[string(d.key)] {
 			return
 		}
 		if len(dep.name) > 0 && dep.name[0] == '/' && isPrimaryFile(dep.name) && d.ownFile(dep.name) {
 			return
 		}
 		dep.pre = sense&preMask != 0
-		v := variant{dep.flags, string(version), dep.pre}
-		if last, ok := seen[string(dep.name)]; ok && last == v {
+		v := variant{dep.flags, version, dep.pre}
+		if last, ok := d.seen[string(dep.name)]; ok && last.equal(v) {
 			return
 		}
 		switch {
@@ -97,21 +124,23 @@ func (d *dependencies) requires(t rpm.DepTags) []dependency {
 			dep.pre = false
 			d.weak = append(d.weak, dep)
 		case bytes.HasPrefix(dep.name, []byte("libc.so.6")):
-			if libc == nil || newerLibc(libc.name, dep.name) {
-				libc = &dep
+			if libc.name == nil || newerLibc(libc.name, dep.name) {
+				libc = dep
 			}
 		default:
-			seen[string(dep.name)] = v
+			d.seen[string(dep.name)] = v
 			out = append(out, dep)
 		}
 	})
-	if libc != nil {
-		out = append(out, *libc)
+	if libc.name != nil {
+		out = append(out, libc)
 	}
 	return out
 }
 
-func (d *dependency) key(version []byte) string { return string(d.name) + d.flags + string(version) }
+func (d *dependency) appendKey(b, version []byte) []byte {
+	return append(append(append(b, d.name...), d.flags...), version...)
+}
 
 // setVersion splits [epoch:]version[-release]. A version without an epoch gets epoch 0; false for an epoch that is no
 // number: createrepo_c drops such a dependency.
@@ -177,7 +206,7 @@ func appendDependencies(b []byte, kind string, deps []dependency) []byte {
 		}
 		b = appendAttr(append(b, "      <rpm:entry"...), "name", d.name)
 		if d.flags != "" {
-			b = appendAttr(b, "flags", []byte(d.flags))
+			b = append(append(append(b, ` flags="`...), d.flags...), '"')
 			if len(d.epoch) > 0 {
 				b = appendAttr(b, "epoch", d.epoch)
 			}

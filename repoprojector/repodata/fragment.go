@@ -68,13 +68,21 @@ func ReadRPM(r io.Reader) (*Fragment, *rpm.Header, error) { return new(RPMReader
 
 // RPMReader reads rpms one after the other into the same memory. Not safe for concurrent use.
 type RPMReader struct {
-	header rpm.Reader
-	// parts are the last fragment's, whose memory the next one takes.
-	parts [5][]byte
+	header       rpm.Reader
+	paths        rpm.PathReader
+	dependencies dependencies
+	parts        [5][]byte // of the last fragment
+	large        bool      // too much memory was needed to keep it
 }
+
+// maxKept is the most bytes of a header or a fragment that leave their memory to the next one. Nearly all have less.
+const maxKept = 64 << 10
 
 // ReadRPM is the function ReadRPM, but what it gives is good until the next call only.
 func (x *RPMReader) ReadRPM(r io.Reader) (*Fragment, *rpm.Header, error) {
+	if x.large {
+		*x = RPMReader{}
+	}
 	sum := sha256.New()
 	count := &counter{r: io.TeeReader(r, sum)}
 	h, err := x.header.ReadHeader(count)
@@ -120,14 +128,12 @@ func (f *Fragment) append(b []byte, k kind, p Package) []byte {
 	return append(b, f.parts[2]...)
 }
 
-// maxKept is the most bytes of a part that are kept as memory for the next fragment's.
-const maxKept = 256 << 10
-
 // fragment makes the fragment of an rpm of the given digest and size in bytes.
 func (m *RPMReader) fragment(h *rpm.Header, d Digest, size int64) (*Fragment, error) {
-	x := &renderer{h: h, digest: d.String(), size: size, room: m.parts}
+	m.large = len(h.Raw()) > maxKept
+	x := &renderer{h: h, digest: d.String(), size: size, dependencies: &m.dependencies, room: m.parts}
 	var err error
-	if x.paths, err = h.Paths(); err != nil {
+	if x.paths, err = m.paths.Paths(h); err != nil {
 		return nil, err
 	}
 	if h.Count(rpm.TagFileFlags) == 0 || h.Count(rpm.TagFileModes) == 0 || h.Count(rpm.TagFileDigests) == 0 {
@@ -141,11 +147,7 @@ func (m *RPMReader) fragment(h *rpm.Header, d Digest, size int64) (*Fragment, er
 	for _, p := range f.parts {
 		total += len(p)
 	}
-	for i, p := range f.parts {
-		if m.parts[i] = p; cap(p) > maxKept {
-			m.parts[i] = nil
-		}
-	}
+	m.parts, m.large = f.parts, m.large || total > maxKept
 	if total > MaxFragment {
 		return nil, fmt.Errorf("%w: %d bytes of metadata, at most %d", rpm.ErrTooLarge, total, MaxFragment)
 	}
@@ -158,7 +160,9 @@ type renderer struct {
 	digest string
 	size   int64
 	paths  [][]byte
-	room   [5][]byte // memory for the parts
+	// memory
+	dependencies *dependencies
+	room         [5][]byte // for the parts
 }
 
 // part gives empty memory for a part, with room for n bytes.
@@ -209,8 +213,8 @@ func (x *renderer) files() (rest, list []byte) {
 	b = appendElem(b, "    ", "rpm:buildhost", h.RawString(rpm.TagBuildHost))
 	b = appendElem(b, "    ", "rpm:sourcerpm", h.RawString(rpm.TagSourceRPM))
 	b = fmt.Appendf(b, "    <rpm:header-range start=\"%d\" end=\"%d\"/>\n", h.Start, h.End)
-	deps := dependencies{h: h, ownFile: x.ownFiles()}
-	b = deps.appendTo(b)
+	x.dependencies.begin(h, x.ownFiles())
+	b = x.dependencies.appendTo(b)
 
 	list = x.appendPackage(x.part(3, 512+90*len(x.paths)))
 	for i, p := range x.paths {
