@@ -34,7 +34,8 @@ func (a *assembly) writePack(ctx context.Context) error {
 		j, x := &a.jobs[i], &a.next.blocks[i]
 		x.count = len(j.entries)
 		if j.old == nil {
-			if err := a.packBuilt(ctx, j, x); err != nil {
+			var err error
+			if buf, err = a.packBuilt(ctx, j, x, buf); err != nil {
 				return err
 			}
 			continue
@@ -56,24 +57,28 @@ func (a *assembly) writePack(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (a *assembly) packBuilt(ctx context.Context, j *job, x *tableBlock) error {
+// packBuilt writes the texts of a built block. It uses buf, and gives it back.
+func (a *assembly) packBuilt(ctx context.Context, j *job, x *tableBlock, buf []byte) ([]byte, error) {
 	b, err := a.wait(ctx, j)
 	if err != nil {
-		return err
+		return buf, err
 	}
 	defer a.release(b)
 	if a.bad.Load() > 0 {
-		return nil
+		return buf, nil
 	}
 	x.text = a.next.packSize
 	for k := range kinds {
+		// in one write, as it will be read: the system keeps it in larger units then, which costs the next run less
+		buf = buf[:0]
 		for _, piece := range b.open[k].pieces {
-			if err := a.appendPack(piece); err != nil {
-				return err
-			}
+			buf = append(buf, piece...)
+		}
+		if err := a.appendPack(buf); err != nil {
+			return buf, err
 		}
 	}
-	return nil
+	return buf, nil
 }
 
 func (a *assembly) appendPack(b []byte) error {
