@@ -95,6 +95,9 @@ type block struct {
 }
 
 const (
+	// usualRatio is how much smaller most texts become when they are compressed, at least.
+	usualRatio = 4
+
 	blockMagic   = "MRB1"
 	blockSection = 8                                     // length, checksum
 	blockHead    = 4 + 2*int(kinds)*blockSection + 4     // magic, sections, checksum of these
@@ -133,28 +136,36 @@ func (w *Writer) build(ctx context.Context, b block, z *compressor) error {
 	var g errgroup.Group
 	for k := range kinds {
 		g.Go(func() (err error) {
+			size := 0
+			for i, f := range fragments {
+				size += f.room(k, b.packages[i])
+			}
+			opens[k] = make([]byte, 0, size)
 			for i, f := range fragments {
 				opens[k] = f.append(opens[k], k, b.packages[i])
 			}
-			members[k], err = z.member(opens[k])
+			members[k], err = z.append(make([]byte, 0, len(opens[k])/usualRatio), opens[k])
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	head := append(make([]byte, 0, blockHead), blockMagic...)
-	var body []byte
+	size := blockHead
+	for k := range kinds {
+		size += len(members[k]) + len(opens[k])
+	}
+	head, file := append(make([]byte, 0, blockHead), blockMagic...), make([]byte, blockHead, size)
 	for k := range kinds {
 		for _, s := range [][]byte{members[k], opens[k]} {
 			head = binary.BigEndian.AppendUint32(head, uint32(len(s)))
 			head = binary.BigEndian.AppendUint32(head, checksum(s))
-			body = append(body, s...)
+			file = append(file, s...)
 		}
 	}
-	head = binary.BigEndian.AppendUint32(head, checksum(head))
+	copy(file, binary.BigEndian.AppendUint32(head, checksum(head)))
 	w.infos.forget(b.key)
-	return w.store.write(b.path(), append(head, body...))
+	return w.store.write(b.path(), file)
 }
 
 // fragments gives the fragments of packages.

@@ -65,14 +65,22 @@ func (w *Writer) takeIn(ctx context.Context, tallies []*tally, blocks []block, z
 	digesters := newDigesters(tallies)
 	free := make(chan *page, readAhead)
 	for range readAhead {
-		free <- new(page)
+		p, _ := w.pages.Get().(*page)
+		if p == nil {
+			p = new(page)
+		}
+		free <- p
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, d := range digesters {
 		g.Go(func() error { return d.run(ctx, blocks, free) })
 	}
 	g.Go(func() error { return w.feed(ctx, tallies, blocks, z, free, digesters) })
-	return g.Wait()
+	err := g.Wait()
+	for range len(free) {
+		w.pages.Put(<-free)
+	}
+	return err
 }
 
 // feed reads each block once, for all digesters.
@@ -150,6 +158,7 @@ func (d *digester) run(ctx context.Context, blocks []block, free chan<- *page) e
 			return err
 		}
 		if p.users.Add(-1) == 0 {
+			clear(p.parts) // what they belong to is not kept with the page
 			free <- p
 		}
 	}

@@ -110,6 +110,17 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// room is about how many bytes append appends.
+func (f *Fragment) room(k kind, p Package) int {
+	switch k {
+	case filelists:
+		return len(f.parts[3])
+	case other:
+		return len(f.parts[4])
+	}
+	return len(f.parts[0]) + len(f.parts[1]) + len(f.parts[2]) + len(p.Href) + 32 // for the time, and what is escaped
+}
+
 // append appends the package's part of a file.
 func (f *Fragment) append(b []byte, k kind, p Package) []byte {
 	switch k {

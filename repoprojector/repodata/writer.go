@@ -31,6 +31,7 @@ type Writer struct {
 	store       *Store
 	openRPM     func(context.Context, Package) (io.ReadCloser, error)
 	compressors compressors
+	pages       sync.Pool // *page
 }
 
 // NewWriter makes a writer over a store.
