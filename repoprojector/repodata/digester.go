@@ -31,10 +31,10 @@ type lane struct {
 
 // newDigesters shares the work out. How long all takes is how long the largest file takes alone, so the two largest go together and leave the other
 // processors to what is read and to the small ones. Where two at a time take as long as one after the other, each goes alone.
-func newDigesters(tallies []*tally) (list []*digester) {
+func newDigesters(tallies []*tally, pairs bool) (list []*digester) {
 	tallies = slices.SortedFunc(slices.Values(tallies), func(a, b *tally) int { return cmp.Compare(b.left(), a.left()) })
 	for i, t := range tallies {
-		if i == 0 || i == 2 || !sha256pair.Fast() {
+		if i == 0 || i == 2 || !pairs {
 			list = append(list, &digester{})
 		}
 		lanes := &list[len(list)-1].lanes
@@ -53,7 +53,7 @@ func (w *Writer) takeIn(ctx context.Context, tallies []*tally, blocks []block, z
 	for _, t := range tallies {
 		first = min(first, t.from)
 	}
-	digesters := newDigesters(tallies)
+	digesters := newDigesters(tallies, w.pairs)
 	book := w.newBook(tallies, blocks, z, len(digesters))
 	defer book.close()
 	g, ctx := errgroup.WithContext(ctx)

@@ -14,6 +14,9 @@ func (p Packages) Cuts() [][]Package {
 	return out
 }
 
+// Pairs says whether files are digested two at a time or each alone.
+func (w *Writer) Pairs(yes bool) { w.pairs = yes }
+
 // Whole tells whether the store has all blocks of a version.
 func (s *Store) Whole(v *Version) bool {
 	for _, key := range v.blocks {

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"moromi/internal/sha256pair"
 )
 
 // Options of a Writer.
@@ -32,11 +34,12 @@ type Writer struct {
 	openRPM     func(context.Context, Package) (io.ReadCloser, error)
 	compressors compressors
 	pages       sync.Pool // *page
+	pairs       bool      // two files are digested in the time of one
 }
 
 // NewWriter makes a writer over a store.
 func NewWriter(store *Store, o Options) *Writer {
-	return &Writer{store: store, openRPM: o.OpenRPM}
+	return &Writer{store: store, openRPM: o.OpenRPM, pairs: sha256pair.Fast()}
 }
 
 // Format is how the files of a repository are written. The zero value is what createrepo_c writes, but for the ends of the compressed members.
